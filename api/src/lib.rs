@@ -1,0 +1,1 @@
+//! HTTP types, problem documents and the client.

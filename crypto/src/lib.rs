@@ -1,0 +1,1 @@
+//! The provider seam: signatures, MACs, AEAD, key derivation, HPKE and key stores.

@@ -1,0 +1,1 @@
+//! The deterministic state machine: actions, admission, pre-block, execution, receipts, conservation.

@@ -1,0 +1,1 @@
+//! A validator: the only crate that names the consensus engine.

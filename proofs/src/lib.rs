@@ -1,0 +1,1 @@
+//! One file per proof: its bytes, how it is made, how it is checked.

@@ -1,0 +1,1 @@
+//! Party state in SQL: versioned records, group commit, migrations, replay window, outbox.

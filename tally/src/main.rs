@@ -1,0 +1,2 @@
+//! The tally binary: every role, its HTTP server, the command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What the holder's wallet decides.

@@ -1,0 +1,2 @@
+//! The gate, the tidy checks and the vector runner.
+fn main() {}
