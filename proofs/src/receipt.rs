@@ -1,0 +1,123 @@
+//! A receipt: proof of what became of a transaction, verified offline from the genesis file alone.
+//!
+//! Invariant: verification trusts nothing but the genesis. The chain is: a quorum of the genesis
+//! validators signed the header; the header holds the results root; the path leads from the result
+//! to that root; the result names the id and the witness; the body has that id.
+
+use tallystick_kernel::limits::{BODY_BYTES_MAX, RECEIPT_BYTES_MAX, WITNESS_BYTES_MAX};
+use tallystick_kernel::{Codec, Reader, Reason, TimeMs, TransactionId, Writer};
+
+use crate::finality::FinalityCertificate;
+use crate::genesis::Genesis;
+use crate::header::Header;
+use crate::merkle::MerklePath;
+use crate::result::TransactionResult;
+use crate::transaction::{Body, Transaction, Witness};
+
+/// The version of the receipt's encoding.
+pub const RECEIPT_VERSION: u64 = 1;
+
+/// `[version, body, witness, result, path, header, finality]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The transaction as it was executed.
+    pub transaction: Transaction,
+    /// What became of it.
+    pub result: TransactionResult,
+    /// The way from the result to `header.results_root`.
+    pub path: MerklePath,
+    /// The header that reports the result.
+    pub header: Header,
+    /// The proof that `header` is final.
+    pub finality: FinalityCertificate,
+}
+
+/// What a verified receipt says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedReceipt {
+    /// The transaction's id.
+    pub id: TransactionId,
+    /// What it wanted.
+    pub body: Body,
+    /// What became of it.
+    pub result: TransactionResult,
+    /// The time of the header that reports it.
+    pub reported: TimeMs,
+}
+
+impl Receipt {
+    /// Reads a receipt of at most 256 KiB.
+    pub fn read(bytes: &[u8]) -> Result<Receipt, Reason> {
+        Receipt::from_bytes(bytes, RECEIPT_BYTES_MAX)
+    }
+
+    /// Verifies everything, in this order of precedence: network of the body
+    /// ([`Reason::WrongNetwork`]), body and witness belong to the result
+    /// ([`Reason::ReceiptMismatch`]), path ([`Reason::PathInvalid`], [`Reason::RootMismatch`]),
+    /// the height was executed ([`Reason::ReceiptMismatch`]), the validator set
+    /// ([`Reason::ValidatorSetMismatch`]), then the finality certificate and the witness.
+    ///
+    /// A verified receipt may be of a transaction that failed: see
+    /// [`VerifiedReceipt::require_payment`].
+    pub fn verify(&self, genesis: &Genesis) -> Result<VerifiedReceipt, Reason> {
+        let network = genesis.network();
+        if self.transaction.body.network != network {
+            return Err(Reason::WrongNetwork);
+        }
+        let id = self.transaction.id();
+        let witness_hash = self.transaction.witness.hash();
+        if self.result.id != id || self.result.witness_hash != witness_hash {
+            return Err(Reason::ReceiptMismatch);
+        }
+        if self.path.root(&self.result.to_bytes())? != self.header.results_root {
+            return Err(Reason::RootMismatch);
+        }
+        if self.result.height == 0 || self.result.height > self.header.executed_height {
+            return Err(Reason::ReceiptMismatch);
+        }
+        if self.header.validator_set_hash != genesis.validators.hash()
+            || self.header.epoch != self.finality.epoch
+        {
+            return Err(Reason::ValidatorSetMismatch);
+        }
+        self.finality.verify(&network, &genesis.validators, &self.header.id())?;
+        self.transaction.witness.verify(&id)?;
+        Ok(VerifiedReceipt {
+            id,
+            body: self.transaction.body.clone(),
+            result: self.result,
+            reported: self.header.time,
+        })
+    }
+}
+
+impl VerifiedReceipt {
+    /// Only a receipt of success is a payment; else [`Reason::NotPaid`].
+    pub fn require_payment(&self) -> Result<(), Reason> {
+        if self.result.is_success() { Ok(()) } else { Err(Reason::NotPaid) }
+    }
+}
+
+impl Codec for Receipt {
+    fn encode(&self, out: &mut Writer) {
+        out.array(7).u64(RECEIPT_VERSION);
+        out.bytes(&self.transaction.body.to_bytes()).bytes(&self.transaction.witness.to_bytes());
+        out.value(&self.result).value(&self.path).value(&self.header).value(&self.finality);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
+        input.tuple(7)?;
+        if input.u64()? != RECEIPT_VERSION {
+            return Err(Reason::VersionUnknown);
+        }
+        let body = Body::from_bytes(input.bytes(BODY_BYTES_MAX)?, BODY_BYTES_MAX)?;
+        let witness = Witness::from_bytes(input.bytes(WITNESS_BYTES_MAX)?, WITNESS_BYTES_MAX)?;
+        Ok(Receipt {
+            transaction: Transaction { body, witness },
+            result: TransactionResult::decode(input)?,
+            path: MerklePath::decode(input)?,
+            header: Header::decode(input)?,
+            finality: FinalityCertificate::decode(input)?,
+        })
+    }
+}
