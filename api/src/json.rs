@@ -1,0 +1,262 @@
+//! How the vocabulary of `kernel` is written in JSON.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tallystick_kernel::Reason;
+
+/// Bytes that travel in JSON as base64url without padding (RFC 4648 section 5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+
+/// One page of a list, and where the next one begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The items of this page, at most as many as the endpoint's limit.
+    pub items: Vec<T>,
+    /// Opaque: pass it back as `cursor`. Not there on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Why a body could not be read, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyFault {
+    /// The path of the field at fault, such as `lines[0].amount`; none for broken JSON.
+    pub field: Option<String>,
+    /// What the reader says about it.
+    pub cause: String,
+}
+
+impl Bytes {
+    /// The text form.
+    pub fn encode(bytes: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads the text form; [`Reason::Base64Malformed`] for anything but the canonical one.
+    pub fn decode(text: &str) -> Result<Bytes, Reason> {
+        URL_SAFE_NO_PAD.decode(text).map(Bytes).map_err(|_| Reason::Base64Malformed)
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Bytes {
+        Bytes(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Bytes::encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Bytes::decode(&text).map_err(|_| D::Error::custom(Reason::Base64Malformed.sentence()))
+    }
+}
+
+/// Reads a JSON body of any size that the caller has already bounded.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyFault> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let is_data = error.inner().is_data();
+        let field = (is_data && path != ".").then_some(path);
+        BodyFault { field, cause: error.into_inner().to_string() }
+    })?;
+    json.end().map_err(|error| BodyFault { field: None, cause: error.to_string() })?;
+    Ok(value)
+}
+
+/// Writes a value; our own types always can be.
+pub fn write<T: Serialize>(value: &T) -> Vec<u8> {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => bytes,
+        Err(error) => unreachable!("the types of this crate have text keys only: {error}"),
+    }
+}
+
+/// Any type with a text form, as that text: `#[serde(with = "json::text")]`.
+pub mod text {
+    use core::fmt::Display;
+    use core::str::FromStr;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use tallystick_kernel::Reason;
+
+    /// Writes the text form.
+    pub fn serialize<T: Display, S: Serializer>(value: &T, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(value)
+    }
+
+    /// Reads the text form.
+    pub fn deserialize<'de, T, D>(input: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err = Reason>,
+        D: Deserializer<'de>,
+    {
+        let text = String::deserialize(input)?;
+        text.parse().map_err(|reason: Reason| D::Error::custom(reason.sentence()))
+    }
+}
+
+/// As [`text`], for a value that may be missing; use with `#[serde(default)]`.
+pub mod text_option {
+    use core::fmt::Display;
+    use core::str::FromStr;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use tallystick_kernel::Reason;
+
+    /// Writes the text form or `null`.
+    pub fn serialize<T: Display, S: Serializer>(
+        value: &Option<T>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => out.collect_str(value),
+            None => out.serialize_none(),
+        }
+    }
+
+    /// Reads the text form or `null`.
+    pub fn deserialize<'de, T, D>(input: D) -> Result<Option<T>, D::Error>
+    where
+        T: FromStr<Err = Reason>,
+        D: Deserializer<'de>,
+    {
+        let text: Option<String> = Option::deserialize(input)?;
+        text.map(|text| text.parse())
+            .transpose()
+            .map_err(|reason: Reason| D::Error::custom(reason.sentence()))
+    }
+}
+
+/// As [`text`], for a list.
+pub mod text_list {
+    use core::fmt::Display;
+    use core::str::FromStr;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use tallystick_kernel::Reason;
+
+    /// Writes the text forms.
+    pub fn serialize<T: Display, S: Serializer>(values: &[T], out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(values.iter().map(ToString::to_string))
+    }
+
+    /// Reads the text forms.
+    pub fn deserialize<'de, T, D>(input: D) -> Result<Vec<T>, D::Error>
+    where
+        T: FromStr<Err = Reason>,
+        D: Deserializer<'de>,
+    {
+        let texts: Vec<String> = Vec::deserialize(input)?;
+        let values = texts.iter().map(|text| text.parse());
+        values.collect::<Result<_, Reason>>().map_err(|reason| D::Error::custom(reason.sentence()))
+    }
+}
+
+/// An amount as a decimal string of minor units.
+pub mod amount {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use tallystick_kernel::Amount;
+
+    /// Writes minor units.
+    pub fn serialize<S: Serializer>(value: &Amount, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(value)
+    }
+
+    /// Reads minor units.
+    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Amount, D::Error> {
+        let text = String::deserialize(input)?;
+        Amount::parse(&text, 0).map_err(|reason| D::Error::custom(reason.sentence()))
+    }
+}
+
+/// As [`amount`], for an amount that may be missing; use with `#[serde(default)]`.
+pub mod amount_option {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use tallystick_kernel::Amount;
+
+    /// Writes minor units or `null`.
+    pub fn serialize<S: Serializer>(value: &Option<Amount>, out: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => out.collect_str(value),
+            None => out.serialize_none(),
+        }
+    }
+
+    /// Reads minor units or `null`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Amount>, D::Error> {
+        let text: Option<String> = Option::deserialize(input)?;
+        text.map(|text| Amount::parse(&text, 0))
+            .transpose()
+            .map_err(|reason| D::Error::custom(reason.sentence()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tallystick_kernel::{AccountId, Amount};
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[serde(with = "text")]
+        account: AccountId,
+        #[serde(with = "amount")]
+        amount: Amount,
+        #[serde(with = "text_option", default)]
+        other: Option<AccountId>,
+        raw: Bytes,
+    }
+
+    fn sample() -> Sample {
+        Sample {
+            account: AccountId([1; 32]),
+            amount: Amount::MAX,
+            other: None,
+            raw: Bytes(vec![0xfb, 0xff]),
+        }
+    }
+
+    #[test]
+    fn the_greatest_amount_and_any_bytes_are_read_back_exactly() {
+        let bytes = write(&sample());
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        assert!(text.contains("\"9223372036854775807\"") && text.contains("\"-_8\""), "{text}");
+        assert_eq!(read::<Sample>(&bytes), Ok(sample()));
+    }
+
+    #[test]
+    fn the_field_at_fault_is_named() {
+        let text = String::from_utf8(write(&sample())).unwrap();
+        let fault = |from: &str, to: &str| {
+            read::<Sample>(text.replace(from, to).as_bytes()).unwrap_err().field
+        };
+        assert_eq!(fault("\"9223372036854775807\"", "\"-1\"").as_deref(), Some("amount"));
+        assert_eq!(fault("-_8", "+/8").as_deref(), Some("raw"));
+        assert_eq!(fault("tlya", "tlyr").as_deref(), Some("account"));
+        assert_eq!(fault("\"raw\"", "\"row\"").as_deref(), Some("row"));
+        assert_eq!(fault("}", "}}"), None);
+    }
+}

@@ -1,0 +1,410 @@
+//! The endpoints of a node, and a client that turns to another node when one is away.
+
+use serde::{Deserialize, Serialize};
+use tallystick_kernel::{
+    AccountId, Amount, CurrencyCode, DurationMs, NetworkId, Reason, Reference, ReserveId,
+    TransactionId,
+};
+
+use crate::client::{Client, Repeat};
+use crate::error::ApiError;
+use crate::json::{self, Bytes, Page};
+use crate::problem::Problem;
+
+/// The media type of genesis files, receipts and batches of transactions.
+pub const CBOR: &str = "application/cbor";
+/// Transactions of one submission at most.
+pub const SUBMISSION_MAX: usize = 256;
+/// Reserves on one page at most.
+pub const PAGE_MAX: usize = 256;
+/// The longest wait that `wait=final` grants.
+pub const WAIT_MAX: DurationMs = DurationMs::seconds(60);
+
+/// `GET /v1/network`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkStatus {
+    /// The network's id.
+    #[serde(with = "json::text")]
+    pub network: NetworkId,
+    /// Its name for people.
+    pub name: String,
+    /// The height of the last final block.
+    pub height: u64,
+    /// Up to which height transactions are executed.
+    pub executed_height: u64,
+    /// The time of the last final block.
+    pub time_ms: u64,
+    /// How many validators there are.
+    pub validators: u64,
+    /// How many of them must agree.
+    pub quorum: u64,
+    /// How many other validators this one is connected to.
+    pub peers_connected: u64,
+    /// Transactions that wait for a block.
+    pub pool_size: u64,
+}
+
+/// `POST /v1/transactions` as JSON; as CBOR it is an array of byte strings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitRequest {
+    /// Signed transactions in their canonical encoding, 1 to 256.
+    pub transactions: Vec<Bytes>,
+}
+
+/// The answer to a submission: one for each transaction, in the same order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmitAnswer {
+    /// What became of each.
+    pub submissions: Vec<Submission>,
+}
+
+/// How a submitted transaction was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reception {
+    /// A quorum stored it durably: it will end in exactly one of a result or `expired`.
+    Acknowledged,
+    /// This node stored it durably; a quorum has not said so yet.
+    StoredHere,
+    /// It came before; `status` says what became of it so far.
+    FirstAnswer,
+    /// It was refused; `problem` says why. A refusal is not remembered.
+    Refused,
+}
+
+/// One entry of a [`SubmitAnswer`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    /// The transaction's id; not there when the bytes could not be read.
+    #[serde(with = "json::text_option", default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<TransactionId>,
+    /// How it was received.
+    pub outcome: Reception,
+    /// The answer so far, for `first_answer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<TransactionStatus>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// Where a transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransactionState {
+    /// Never seen here, or forgotten.
+    Unknown,
+    /// Stored, not in a final block yet.
+    Pending,
+    /// Executed; `result` says how.
+    Final,
+    /// It was not included in time and never will be.
+    Expired,
+}
+
+/// What became of an executed transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinalResult {
+    /// Whether it succeeded. Only a success is a payment.
+    pub success: bool,
+    /// The reason's name when it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The height of its block.
+    pub height: u64,
+    /// Its place in the block.
+    pub index: u64,
+}
+
+/// `GET /v1/transactions/{id}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionStatus {
+    /// The transaction.
+    #[serde(with = "json::text")]
+    pub id: TransactionId,
+    /// Where it stands.
+    pub state: TransactionState,
+    /// Whether a quorum stored it durably, while it is pending.
+    pub acknowledged: bool,
+    /// What became of it, once final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<FinalResult>,
+    /// The height of the header that reports the result; from then on there is a receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_in: Option<u64>,
+}
+
+/// `GET /v1/accounts/{id}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The account.
+    #[serde(with = "json::text")]
+    pub id: AccountId,
+    /// How many of the keys must sign.
+    pub threshold: u64,
+    /// The owners' public keys (`tlyk1...`).
+    pub keys: Vec<String>,
+    /// What it holds, by currency.
+    pub balances: Vec<Balance>,
+}
+
+/// What an account holds of one currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// The currency.
+    #[serde(with = "json::text")]
+    pub currency: CurrencyCode,
+    /// The free balance, in minor units.
+    #[serde(with = "json::amount")]
+    pub free: Amount,
+    /// The sum of its reserves, in minor units.
+    #[serde(with = "json::amount")]
+    pub reserved: Amount,
+}
+
+/// The terms of a locked reserve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// The key that may spend it (`tlyk1...`).
+    pub mandate: String,
+    /// The most that one payment may be.
+    #[serde(with = "json::amount_option", default, skip_serializing_if = "Option::is_none")]
+    pub payment_max: Option<Amount>,
+    /// The only payees allowed; empty for any.
+    #[serde(with = "json::text_list", default)]
+    pub payees: Vec<AccountId>,
+    /// How long the owner must wait after `unlock_request`.
+    pub unlock_delay_ms: u64,
+}
+
+/// One reserve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserve {
+    /// The reserve.
+    #[serde(with = "json::text")]
+    pub id: ReserveId,
+    /// Whose it is.
+    #[serde(with = "json::text")]
+    pub account: AccountId,
+    /// Its currency.
+    #[serde(with = "json::text")]
+    pub currency: CurrencyCode,
+    /// Its amount, in minor units.
+    #[serde(with = "json::amount")]
+    pub amount: Amount,
+    /// To whom it is locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Lock>,
+    /// From when on it can only be closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry_ms: Option<u64>,
+    /// The height at which it was opened.
+    pub created_height: u64,
+    /// From when on the owner may spend it in spite of the lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlock_at_ms: Option<u64>,
+}
+
+/// `GET /v1/currencies/{code}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Currency {
+    /// Its code.
+    #[serde(with = "json::text")]
+    pub code: CurrencyCode,
+    /// How many decimals a major unit has.
+    pub exponent: u8,
+    /// The account that mints and burns.
+    #[serde(with = "json::text")]
+    pub authority: AccountId,
+    /// How much of it there is, in minor units.
+    #[serde(with = "json::amount")]
+    pub supply: Amount,
+}
+
+/// `GET /v1/references/{payee}/{reference}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReferenceAnswer {
+    /// The transactions that paid this payee with this reference, oldest first.
+    #[serde(with = "json::text_list")]
+    pub transactions: Vec<TransactionId>,
+}
+
+/// `GET /v1/blocks/{height}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Its height.
+    pub height: u64,
+    /// The header in its canonical encoding.
+    pub header: Bytes,
+    /// What it orders.
+    pub entries: Vec<BlockEntry>,
+    /// The finality certificate in its canonical encoding.
+    pub certificate: Bytes,
+}
+
+/// One entry of a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockEntry {
+    /// The transaction.
+    #[serde(with = "json::text")]
+    pub id: TransactionId,
+    /// The hash of the witness that is executed.
+    pub witness_hash: Bytes,
+}
+
+/// A client of one network by any of its nodes: a call that finds a node away goes to the next.
+#[derive(Clone)]
+pub struct NodeClient {
+    nodes: Vec<Client>,
+}
+
+impl NodeClient {
+    /// A client of the network that these nodes serve; the first is preferred.
+    ///
+    /// Returns [`Reason::ListEmpty`] for no node, and the reasons of [`Client::new`].
+    pub fn new<U: AsRef<str>>(urls: &[U]) -> Result<NodeClient, Reason> {
+        if urls.is_empty() {
+            return Err(Reason::ListEmpty);
+        }
+        let nodes = urls.iter().map(|url| Client::new(url.as_ref())).collect::<Result<_, _>>()?;
+        Ok(NodeClient { nodes })
+    }
+
+    /// The same with another deadline for each call to each node.
+    #[must_use]
+    pub fn with_deadline(self, deadline: DurationMs) -> NodeClient {
+        NodeClient {
+            nodes: self.nodes.into_iter().map(|node| node.with_deadline(deadline)).collect(),
+        }
+    }
+
+    /// The network's state as a node sees it.
+    pub async fn network(&self) -> Result<NetworkStatus, ApiError> {
+        self.any(async |node| node.get("/v1/network").await).await
+    }
+
+    /// The genesis file. To be trusted it must come from elsewhere: compare the network's id.
+    pub async fn genesis(&self) -> Result<Vec<u8>, ApiError> {
+        self.any(async |node| node.get_bytes("/v1/genesis", CBOR).await).await
+    }
+
+    /// Submits signed transactions (canonical bytes); harmless to repeat.
+    pub async fn submit(&self, transactions: Vec<Vec<u8>>) -> Result<SubmitAnswer, ApiError> {
+        let request = SubmitRequest { transactions: transactions.into_iter().map(Bytes).collect() };
+        self.any(async |node| node.post("/v1/transactions", &request, Repeat::Harmless).await).await
+    }
+
+    /// Where a transaction stands now.
+    pub async fn transaction(&self, id: &TransactionId) -> Result<TransactionStatus, ApiError> {
+        let path = format!("/v1/transactions/{id}");
+        self.any(async |node| node.get(&path).await).await
+    }
+
+    /// Waits until a transaction is final and reported, or expired, or `wait` is over; the
+    /// caller MUST look at the state.
+    pub async fn wait_final(
+        &self,
+        id: &TransactionId,
+        wait: DurationMs,
+    ) -> Result<TransactionStatus, ApiError> {
+        let wait = wait.min(WAIT_MAX);
+        let path = format!("/v1/transactions/{id}?wait=final&timeout_ms={}", wait.0);
+        self.any(async |node| node.get_waiting(&path, wait).await).await
+    }
+
+    /// The receipt of a transaction; [`Reason::NotFound`] until it is reported. The caller MUST
+    /// verify it.
+    pub async fn receipt(&self, id: &TransactionId) -> Result<Vec<u8>, ApiError> {
+        let path = format!("/v1/transactions/{id}/receipt");
+        self.any(async |node| node.get_bytes(&path, CBOR).await).await
+    }
+
+    /// An account with its balances.
+    pub async fn account(&self, id: &AccountId) -> Result<Account, ApiError> {
+        let path = format!("/v1/accounts/{id}");
+        self.any(async |node| node.get(&path).await).await
+    }
+
+    /// All reserves of an account, page by page, up to `count_max`.
+    pub async fn reserves(
+        &self,
+        id: &AccountId,
+        count_max: usize,
+    ) -> Result<Vec<Reserve>, ApiError> {
+        self.all_pages(&format!("/v1/accounts/{id}/reserves"), count_max).await
+    }
+
+    /// All reserves of an account that are locked to a mandate key (`tlyk1...`).
+    pub async fn reserves_locked(
+        &self,
+        mandate: &str,
+        id: &AccountId,
+        count_max: usize,
+    ) -> Result<Vec<Reserve>, ApiError> {
+        self.all_pages(&format!("/v1/mandates/{mandate}/accounts/{id}/reserves"), count_max).await
+    }
+
+    /// A currency.
+    pub async fn currency(&self, code: &CurrencyCode) -> Result<Currency, ApiError> {
+        let path = format!("/v1/currencies/{code}");
+        self.any(async |node| node.get(&path).await).await
+    }
+
+    /// The transactions that paid `payee` with this reference.
+    pub async fn by_reference(
+        &self,
+        payee: &AccountId,
+        reference: &Reference,
+    ) -> Result<ReferenceAnswer, ApiError> {
+        let path = format!("/v1/references/{payee}/{reference}");
+        self.any(async |node| node.get(&path).await).await
+    }
+
+    /// A final block.
+    pub async fn block(&self, height: u64) -> Result<Block, ApiError> {
+        let path = format!("/v1/blocks/{height}");
+        self.any(async |node| node.get(&path).await).await
+    }
+
+    async fn all_pages(&self, path: &str, count_max: usize) -> Result<Vec<Reserve>, ApiError> {
+        let mut reserves: Vec<Reserve> = Vec::new();
+        let mut cursor: Option<String> = None;
+        while reserves.len() < count_max {
+            let path = match &cursor {
+                Some(cursor) => format!("{path}?cursor={cursor}"),
+                None => path.to_owned(),
+            };
+            let page: Page<Reserve> = self.any(async |node| node.get(&path).await).await?;
+            reserves.extend(page.items);
+            match page.next {
+                Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
+                _ => break,
+            }
+        }
+        reserves.truncate(count_max);
+        Ok(reserves)
+    }
+
+    /// Asks one node after the other until one answers; a refusal is an answer.
+    async fn any<T>(
+        &self,
+        ask: impl AsyncFn(&Client) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let mut failure = None;
+        for node in &self.nodes {
+            match ask(node).await {
+                Err(error) if error.is_transport() || error.reason == Reason::NotReady => {
+                    failure = Some(error);
+                }
+                answer => return answer,
+            }
+        }
+        Err(failure.unwrap_or_else(|| ApiError {
+            reason: Reason::Unreachable,
+            problem: None,
+            call: "no node".to_owned(),
+            cause: None,
+        }))
+    }
+}
