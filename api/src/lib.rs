@@ -1,6 +1,6 @@
 //! The HTTP surface of Tallystick: the types that travel, problem documents, DPoP and the client.
 //!
-//! Invariants: this is the only crate in which types derive serde. It knows no role and decides
+//! Invariants: everything that travels as JSON is a type of this crate. It knows no role and decides
 //! nothing: it turns JSON into the vocabulary of `kernel` and back. What is signed travels as the
 //! bytes that were signed (base64url without padding), never as JSON.
 //!

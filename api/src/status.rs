@@ -148,7 +148,8 @@ pub const fn status_of(reason: Reason) -> u16 {
         | R::Internal
         | R::FolderOfOtherVersion
         | R::AddressInUse
-        | R::FileUnreadable => 500,
+        | R::FileUnreadable
+        | R::FolderInUse => 500,
         R::FeatureOff => 501,
         R::Unreachable | R::AnswerMalformed => 502,
         R::PoolFull | R::NotReady => 503,

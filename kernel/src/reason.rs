@@ -131,6 +131,7 @@ reasons! {
         AlreadyExecuted = 506 "already_executed" "The transaction was executed before."
         OutputInFlight = 507 "output_in_flight" "What it spends is made by a transaction that is not final yet."
         UnlockPending = 508 "unlock_pending" "An unlock was requested before."
+        TermsDiffer = 509 "terms_differ" "The reserves differ in lock or expiry, so that none can be re-opened from their change."
     }
     Funds {
         InsufficientFunds = 600 "insufficient_funds" "The free balance is too small."
@@ -235,6 +236,7 @@ reasons! {
         AddressInUse = 1307 "address_in_use" "Another process listens on the address."
         AnswerMalformed = 1308 "answer_malformed" "The other party gave an answer that cannot be read."
         FileUnreadable = 1309 "file_unreadable" "A file cannot be read or written."
+        FolderInUse = 1310 "folder_in_use" "Another process works in the data folder."
     }
     FeatureOff {
         FeatureOff = 1400 "feature_off" "This feature is switched off here."
