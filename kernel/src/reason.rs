@@ -300,6 +300,6 @@ mod tests {
                 hash.number(u64::from(reason.number())).part(reason.code().as_bytes())
             })
             .finish();
-        assert_eq!(hex::encode(&digest[..8]), "df0967650e7ae52b");
+        assert_eq!(hex::encode(&digest[..8]), "c8bb80ddcc61879f");
     }
 }

@@ -1,0 +1,218 @@
+//! The writes of one transaction, staged beside the state: kept as a whole or dropped as a whole.
+//!
+//! Invariant: nothing here changes the state before [`Stage::finish`], and [`State::commit`] has
+//! no step that can fail.
+
+use std::collections::BTreeMap;
+
+use tallystick_kernel::{
+    AccountId, Amount, Codec, CurrencyCode, Reason, Reference, ReserveId, TimeMs, TransactionId,
+};
+
+use crate::conservation::Totals;
+use crate::entry::{Account, Currency, Reserve};
+use crate::state::State;
+use crate::state_key;
+
+/// Changed keys and their values of a whole block; the last write to a key stands.
+pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// A state with the writes of one transaction on top.
+pub(crate) struct Stage<'s> {
+    state: &'s State,
+    height: u64,
+    time: TimeMs,
+    writes: Writes,
+}
+
+/// What a transaction that succeeded writes.
+#[derive(Default)]
+pub(crate) struct Writes {
+    accounts: BTreeMap<AccountId, Account>,
+    balances: BTreeMap<(AccountId, CurrencyCode), Amount>,
+    supplies: BTreeMap<CurrencyCode, Amount>,
+    reserves: BTreeMap<ReserveId, Option<Reserve>>,
+    references: Vec<(AccountId, Reference)>,
+}
+
+impl<'s> Stage<'s> {
+    /// A stage for a transaction of the block at `height` with this time.
+    pub(crate) fn new(state: &'s State, height: u64, time: TimeMs) -> Stage<'s> {
+        Stage { state, height, time, writes: Writes::default() }
+    }
+
+    pub(crate) fn height(&self) -> u64 {
+        self.height
+    }
+
+    pub(crate) fn time(&self) -> TimeMs {
+        self.time
+    }
+
+    /// An account that stood before this transaction, or [`Reason::AccountUnknown`].
+    pub(crate) fn account(&self, id: &AccountId) -> Result<&'s Account, Reason> {
+        self.state.account(id).ok_or(Reason::AccountUnknown)
+    }
+
+    /// [`Reason::PayeeUnknown`] unless there is such an account.
+    pub(crate) fn check_payee(&self, id: &AccountId) -> Result<(), Reason> {
+        self.state.account(id).map(drop).ok_or(Reason::PayeeUnknown)
+    }
+
+    /// A currency, or [`Reason::CurrencyUnknown`].
+    pub(crate) fn currency(&self, code: &CurrencyCode) -> Result<&'s Currency, Reason> {
+        self.state.currency(code).ok_or(Reason::CurrencyUnknown)
+    }
+
+    /// A reserve that stood before this transaction, or [`Reason::ReserveUnknown`].
+    pub(crate) fn reserve(&self, id: &ReserveId) -> Result<&'s Reserve, Reason> {
+        self.state.reserve(id).ok_or(Reason::ReserveUnknown)
+    }
+
+    /// Adds to a free balance; [`Reason::AmountOverflow`].
+    pub(crate) fn credit(
+        &mut self,
+        account: &AccountId,
+        currency: &CurrencyCode,
+        amount: Amount,
+    ) -> Result<(), Reason> {
+        let after = self.free(account, currency).plus(amount)?;
+        self.writes.balances.insert((*account, *currency), after);
+        Ok(())
+    }
+
+    /// Takes from a free balance; [`Reason::InsufficientFunds`].
+    pub(crate) fn debit(
+        &mut self,
+        account: &AccountId,
+        currency: &CurrencyCode,
+        amount: Amount,
+    ) -> Result<(), Reason> {
+        let after = self.free(account, currency).minus(amount)?;
+        self.writes.balances.insert((*account, *currency), after);
+        Ok(())
+    }
+
+    /// Sets how much of the currency exists.
+    pub(crate) fn set_supply(&mut self, currency: &CurrencyCode, supply: Amount) {
+        self.writes.supplies.insert(*currency, supply);
+    }
+
+    /// Opens an account; the id cannot be taken, for it comes from the transaction's.
+    pub(crate) fn open_account(&mut self, id: AccountId, account: Account) {
+        self.writes.accounts.insert(id, account);
+    }
+
+    /// Writes a reserve: a new one, or one whose terms changed.
+    pub(crate) fn put_reserve(&mut self, id: ReserveId, reserve: Reserve) {
+        self.writes.reserves.insert(id, Some(reserve));
+    }
+
+    /// Uses a reserve up.
+    pub(crate) fn consume(&mut self, id: ReserveId) {
+        self.writes.reserves.insert(id, None);
+    }
+
+    /// Lets the payee find the transaction by the reference.
+    pub(crate) fn index(&mut self, payee: AccountId, reference: Option<Reference>) {
+        self.writes.references.extend(reference.map(|reference| (payee, reference)));
+    }
+
+    /// All that was staged.
+    pub(crate) fn finish(self) -> Writes {
+        self.writes
+    }
+
+    fn free(&self, account: &AccountId, currency: &CurrencyCode) -> Amount {
+        let staged = self.writes.balances.get(&(*account, *currency)).copied();
+        staged.unwrap_or_else(|| self.state.free(account, currency))
+    }
+}
+
+impl State {
+    /// Takes over what a successful transaction wrote.
+    pub(crate) fn commit(&mut self, id: &TransactionId, writes: Writes, changes: &mut Changes) {
+        for (account, entry) in writes.accounts {
+            changes.insert(state_key::account(&account), Some(entry.to_bytes()));
+            let before = self.accounts.insert(account, entry);
+            assert!(before.is_none(), "an account id is made once");
+        }
+        for ((account, currency), amount) in writes.balances {
+            self.write_balance(account, currency, amount, changes);
+        }
+        for (code, supply) in writes.supplies {
+            if let Some(currency) = self.currencies.get_mut(&code) {
+                currency.supply = supply;
+                changes.insert(state_key::currency(&code), Some(currency.to_bytes()));
+            }
+        }
+        for (reserve, entry) in writes.reserves {
+            self.write_reserve(reserve, entry, changes);
+        }
+        for (payee, reference) in writes.references {
+            changes.insert(state_key::reference(&payee, &reference, id), Some(Vec::new()));
+        }
+    }
+
+    fn write_balance(
+        &mut self,
+        account: AccountId,
+        currency: CurrencyCode,
+        amount: Amount,
+        changes: &mut Changes,
+    ) {
+        let key = state_key::balance(&account, &currency);
+        let before = if amount.is_zero() {
+            changes.insert(key, None);
+            self.balances.remove(&(account, currency))
+        } else {
+            changes.insert(key, Some(amount.to_bytes()));
+            self.balances.insert((account, currency), amount)
+        };
+        let totals = self.totals_mut(currency);
+        totals.free = moved(totals.free, before.unwrap_or_default(), amount);
+    }
+
+    fn write_reserve(&mut self, id: ReserveId, entry: Option<Reserve>, changes: &mut Changes) {
+        let key = state_key::reserve(&id);
+        let (mut currency, mut after) = (None, Amount::ZERO);
+        let before = match entry {
+            Some(reserve) => {
+                changes.insert(key, Some(reserve.to_bytes()));
+                self.reserves_by_account.insert((reserve.account, id));
+                (currency, after) = (Some(reserve.currency), reserve.amount);
+                self.reserves.insert(id, reserve)
+            }
+            None => {
+                changes.insert(key, None);
+                let before = self.reserves.remove(&id);
+                assert!(before.is_some(), "a reserve is used up once");
+                before
+            }
+        };
+        if let Some(before) = &before {
+            if currency.is_none() {
+                self.reserves_by_account.remove(&(before.account, id));
+            }
+            currency = Some(before.currency);
+        }
+        if let Some(currency) = currency {
+            let totals = self.totals_mut(currency);
+            let before = before.map_or(Amount::ZERO, |reserve| reserve.amount);
+            totals.reserved = moved(totals.reserved, before, after);
+        }
+    }
+
+    fn totals_mut(&mut self, currency: CurrencyCode) -> &mut Totals {
+        self.totals.entry(currency).or_default()
+    }
+}
+
+/// The total after one of its parts went from `before` to `after`.
+fn moved(total: u128, before: Amount, after: Amount) -> u128 {
+    let without = total.checked_sub(u128::from(before.minor()));
+    let Some(total) = without.and_then(|rest| rest.checked_add(u128::from(after.minor()))) else {
+        unreachable!("a part is never greater than its total, and totals are wide")
+    };
+    total
+}
