@@ -40,12 +40,14 @@ pub fn results_at(store: &dyn StateStore, height: u64) -> Result<Vec<Transaction
 /// The receipt of `transaction`, reported by `header` whose parent reported up to `above`.
 ///
 /// Returns [`Reason::NotFound`] when the header does not report it, and the store's reasons. The
-/// caller hands over the witness that was executed and the certificate of that very header.
+/// caller hands over the witness that was executed, the headers up to the first one with a
+/// certificate of its own, and that certificate.
 pub fn receipt(
     store: &dyn StateStore,
     transaction: Transaction,
     header: Header,
     above: u64,
+    descendants: Vec<Header>,
     finality: FinalityCertificate,
 ) -> Result<Receipt, Reason> {
     let mut results = Vec::new();
@@ -53,7 +55,7 @@ pub fn receipt(
         results.extend(results_at(store, height)?);
     }
     let (result, path) = result_path(&results, &transaction.id()).ok_or(Reason::NotFound)?;
-    Ok(Receipt { transaction, result, path, header, finality })
+    Ok(Receipt { transaction, result, path, header, descendants, finality })
 }
 
 /// The successful transactions that paid `payee` under `reference`, in the order of their ids, at

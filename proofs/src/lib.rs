@@ -1,5 +1,6 @@
 //! One file per proof: its bytes, how it is made, how it is checked.
 
+pub mod acknowledgement;
 pub mod action;
 pub mod finality;
 pub mod genesis;

@@ -1,8 +1,9 @@
 //! A receipt: proof of what became of a transaction, verified offline from the genesis file alone.
 //!
 //! Invariant: verification trusts nothing but the genesis. The chain is: a quorum of the genesis
-//! validators signed the header; the header holds the results root; the path leads from the result
-//! to that root; the result names the id and the witness; the body has that id.
+//! validators signed a header; the reporting header is that one or an ancestor of it; it holds the
+//! results root; the path leads from the result to that root; the result names the id and the
+//! witness; the body has that id.
 
 use tallystick_kernel::limits::{BODY_BYTES_MAX, RECEIPT_BYTES_MAX, WITNESS_BYTES_MAX};
 use tallystick_kernel::{Codec, Reader, Reason, TimeMs, TransactionId, Writer};
@@ -16,8 +17,10 @@ use crate::transaction::{Body, Transaction, Witness};
 
 /// The version of the receipt's encoding.
 pub const RECEIPT_VERSION: u64 = 1;
+/// Headers between the reporting one and the one with a certificate of its own at most.
+pub const DESCENDANTS_MAX: usize = 64;
 
-/// `[version, body, witness, result, path, header, finality]`.
+/// `[version, body, witness, result, path, header, descendants, finality]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The transaction as it was executed.
@@ -28,7 +31,10 @@ pub struct Receipt {
     pub path: MerklePath,
     /// The header that reports the result.
     pub header: Header,
-    /// The proof that `header` is final.
+    /// Headers that follow `header` one by one; empty when it has a certificate of its own. (The
+    /// engine finalizes a block together with its ancestors, and keeps no certificate for those.)
+    pub descendants: Vec<Header>,
+    /// The proof that the last of `descendants`, or `header` itself, is final.
     pub finality: FinalityCertificate,
 }
 
@@ -54,8 +60,9 @@ impl Receipt {
     /// Verifies everything, in this order of precedence: network of the body
     /// ([`Reason::WrongNetwork`]), body and witness belong to the result
     /// ([`Reason::ReceiptMismatch`]), path ([`Reason::PathInvalid`], [`Reason::RootMismatch`]),
-    /// the height was executed ([`Reason::ReceiptMismatch`]), the validator set
-    /// ([`Reason::ValidatorSetMismatch`]), then the finality certificate and the witness.
+    /// the height was executed ([`Reason::ReceiptMismatch`]), the descendants follow
+    /// ([`Reason::HeaderMismatch`]), the validator set ([`Reason::ValidatorSetMismatch`]), then the
+    /// finality certificate and the witness.
     ///
     /// A verified receipt may be of a transaction that failed: see
     /// [`VerifiedReceipt::require_payment`].
@@ -75,12 +82,13 @@ impl Receipt {
         if self.result.height == 0 || self.result.height > self.header.executed_height {
             return Err(Reason::ReceiptMismatch);
         }
-        if self.header.validator_set_hash != genesis.validators.hash()
-            || self.header.epoch != self.finality.epoch
+        let certified = self.certified_header()?;
+        if certified.validator_set_hash != genesis.validators.hash()
+            || certified.epoch != self.finality.epoch
         {
             return Err(Reason::ValidatorSetMismatch);
         }
-        self.finality.verify(&network, &genesis.validators, &self.header.id())?;
+        self.finality.verify(&network, &genesis.validators, &certified.id())?;
         self.transaction.witness.verify(&id)?;
         Ok(VerifiedReceipt {
             id,
@@ -88,6 +96,18 @@ impl Receipt {
             result: self.result,
             reported: self.header.time,
         })
+    }
+
+    /// Follows the descendants to the header that the certificate is for.
+    fn certified_header(&self) -> Result<&Header, Reason> {
+        let mut tip = &self.header;
+        for next in &self.descendants {
+            if next.previous != tip.id() || next.height != tip.height + 1 {
+                return Err(Reason::HeaderMismatch);
+            }
+            tip = next;
+        }
+        Ok(tip)
     }
 }
 
@@ -100,13 +120,14 @@ impl VerifiedReceipt {
 
 impl Codec for Receipt {
     fn encode(&self, out: &mut Writer) {
-        out.array(7).u64(RECEIPT_VERSION);
+        out.array(8).u64(RECEIPT_VERSION);
         out.bytes(&self.transaction.body.to_bytes()).bytes(&self.transaction.witness.to_bytes());
-        out.value(&self.result).value(&self.path).value(&self.header).value(&self.finality);
+        out.value(&self.result).value(&self.path).value(&self.header);
+        out.list(&self.descendants).value(&self.finality);
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
-        input.tuple(7)?;
+        input.tuple(8)?;
         if input.u64()? != RECEIPT_VERSION {
             return Err(Reason::VersionUnknown);
         }
@@ -117,6 +138,7 @@ impl Codec for Receipt {
             result: TransactionResult::decode(input)?,
             path: MerklePath::decode(input)?,
             header: Header::decode(input)?,
+            descendants: input.list(DESCENDANTS_MAX)?,
             finality: FinalityCertificate::decode(input)?,
         })
     }
