@@ -1,8 +1,16 @@
 //! Tests of the ledger through its public face.
 
 #[cfg(test)]
+mod blocks;
+#[cfg(test)]
 mod locks;
 #[cfg(test)]
 mod money;
+#[cfg(test)]
+mod pool;
+#[cfg(test)]
+mod precedence;
+#[cfg(test)]
+mod storage;
 #[cfg(test)]
 mod world;
