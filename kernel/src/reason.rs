@@ -94,6 +94,7 @@ reasons! {
         ImageUnreadable = 119 "image_unreadable" "The file is not an image that can be read."
         CodeNotFound = 120 "code_not_found" "The image holds no QR code that can be read."
         GenesisMalformed = 121 "genesis_malformed" "The genesis file is not usable."
+        SealUnreadable = 122 "seal_unreadable" "The sealed bytes do not open with this key."
     }
     Witness {
         SignatureInvalid = 200 "signature_invalid" "A signature does not verify."
@@ -237,6 +238,9 @@ reasons! {
         AnswerMalformed = 1308 "answer_malformed" "The other party gave an answer that cannot be read."
         FileUnreadable = 1309 "file_unreadable" "A file cannot be read or written."
         FolderInUse = 1310 "folder_in_use" "Another process works in the data folder."
+        KeyStoreUnreadable = 1311 "key_store_unreadable" "The key store does not open with this key, or it was altered."
+        KeyNameUnknown = 1312 "key_name_unknown" "The key store holds no key of this name."
+        KeyNameTaken = 1313 "key_name_taken" "The key store holds a key of this name already."
     }
     FeatureOff {
         FeatureOff = 1400 "feature_off" "This feature is switched off here."
@@ -300,6 +304,6 @@ mod tests {
                 hash.number(u64::from(reason.number())).part(reason.code().as_bytes())
             })
             .finish();
-        assert_eq!(hex::encode(&digest[..8]), "c8bb80ddcc61879f");
+        assert_eq!(hex::encode(&digest[..8]), "927afa5d4df8c575");
     }
 }
