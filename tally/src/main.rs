@@ -1,2 +1,7 @@
-//! The tally binary: every role, its HTTP server, the command line.
-fn main() {}
+//! The `tally` binary: reads the command line and hands it to the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tallystick_tally::cli::main()
+}

@@ -1,0 +1,80 @@
+//! The command line: what there is, and which code runs it.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{doctor, receipt};
+use crate::failure::Failure;
+use crate::output::{Format, Output};
+use crate::up;
+
+/// Payments that settle on a ledger of your own: issuer, wallet, merchant and nodes in one binary.
+///
+/// Exit codes: 0 done, 1 refused, 2 wrong usage, 3 another party cannot be reached or is not
+/// ready, 4 something on this machine (files, ports, disk).
+#[derive(Debug, Parser)]
+#[command(name = "tally", version, propagate_version = true)]
+#[command(
+    after_help = "Example:\n  tally up        a whole network on this machine\n  tally doctor    what this machine offers"
+)]
+struct Cli {
+    /// The form of the output.
+    #[arg(long, value_enum, global = true, default_value_t = Format::Text, env = "TALLY_OUTPUT")]
+    output: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a whole network on this machine, and keep it running.
+    Up(up::UpArgs),
+    /// Look into receipts.
+    Receipt(receipt::ReceiptArgs),
+    /// Say what this machine offers and what a data folder holds.
+    Doctor(doctor::DoctorArgs),
+}
+
+/// Runs the process's command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output { format: cli.output };
+    match run(cli.command, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.fail(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: Command, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Up(args) => up::run(&args, output),
+        Command::Receipt(args) => receipt::run(&args, output),
+        Command::Doctor(args) => doctor::run(&args, output),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_description_and_every_leaf_an_example() {
+        fn look(command: &clap::Command) {
+            let name = command.get_name().to_owned();
+            assert!(command.get_about().is_some(), "{name} has no description");
+            let is_leaf = command.get_subcommands().next().is_none();
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(!is_leaf || help.contains("Example"), "{name} has no example");
+            command.get_subcommands().for_each(look);
+        }
+        let cli = Cli::command();
+        cli.clone().debug_assert();
+        look(&cli);
+    }
+}

@@ -1,0 +1,16 @@
+//! The HTTP server that every role stands on.
+
+pub mod access;
+pub mod api_keys;
+pub mod gate;
+pub mod guess_limit;
+pub mod idempotency;
+pub mod problem;
+pub mod request;
+pub mod request_id;
+pub mod server;
+
+pub use access::{Access, Endpoint, Routes};
+pub use gate::{Caller, Gate};
+pub use problem::Refusal;
+pub use request::{JsonBody, WaitQuery, path_value};

@@ -1,0 +1,125 @@
+//! The HTTP server: bind, serve with limits, stop in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Request;
+use axum::middleware::from_fn;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tallystick_kernel::Reason;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::access::ClientAddress;
+use super::problem::Refusal;
+use super::request_id;
+use crate::failure::Failure;
+use crate::port_holder;
+
+/// Listens on `address`.
+///
+/// Fails with [`Reason::AddressInUse`] naming the process that has the port where that can be
+/// found out, else with [`Reason::FileUnreadable`].
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| explain(address, &error))
+}
+
+/// What a failure to listen means.
+pub fn explain(address: SocketAddr, error: &std::io::Error) -> Failure {
+    if error.kind() != std::io::ErrorKind::AddrInUse {
+        return Failure::new(Reason::FileUnreadable).cause(format!("listen on {address}: {error}"));
+    }
+    let holder = match port_holder::find(address.port()) {
+        Some(holder) => format!("{address} is taken by process {} ({})", holder.pid, holder.name),
+        None => format!("{address} is taken by another process"),
+    };
+    Failure::new(Reason::AddressInUse)
+        .cause(holder)
+        .next_step("stop that process, or choose other ports with --listen HOST:PORT")
+}
+
+/// Serves until `stop` is ready, then lets open requests finish for up to five seconds.
+pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+    let router = router
+        .layer(CatchPanicLayer::custom(|_| {
+            // The panic's message went to the log by its hook; the client learns the request id.
+            axum::response::IntoResponse::into_response(Refusal::from(Reason::Internal))
+        }))
+        .layer(from_fn(request_id::layer));
+    let graceful = GracefulShutdown::new();
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    tokio::pin!(stop);
+    loop {
+        let permit = tokio::select! {
+            permit = Arc::clone(&connections).acquire_owned() => permit,
+            () = &mut stop => break,
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let (Ok(permit), Ok((stream, peer))) = (permit, accepted) else {
+            // Out of file descriptors or the like: give others time to close theirs.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let connection = connection(stream, peer, router.clone());
+        let watched = graceful.watch(connection);
+        tokio::spawn(async move {
+            // A connection that breaks is the client's business.
+            let _ = watched.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(STOP_TIME_MAX, graceful.shutdown()).await;
+}
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
+    // Small answers must not wait for more.
+    let _ = stream.set_nodelay(true);
+    let service = router.map_request(move |request: Request<Incoming>| {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(ClientAddress(peer.ip()));
+        request
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+}
+
+/// Ready when the process is asked to stop (SIGTERM or SIGINT).
+pub async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    match (terminate, interrupt) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        // Without handlers the signals end the process by themselves.
+        _ => core::future::pending().await,
+    }
+}
+
+const CONNECTIONS_MAX: usize = 1024;
+const HEADERS_MAX: usize = 64;
+const HEADER_TIME_MAX: Duration = Duration::from_secs(10);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const STOP_TIME_MAX: Duration = Duration::from_secs(5);

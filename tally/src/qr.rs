@@ -1,0 +1,156 @@
+//! QR codes (ISO/IEC 18004): drawn as PNG or in the terminal, read from an image.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, GrayImage, ImageFormat, ImageReader, Limits, Luma, imageops};
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
+use tallystick_kernel::Reason;
+
+/// Bytes of an image file that is read at most.
+pub const IMAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Draws `text` as a PNG; [`Reason::TooLarge`] for more than a QR code holds.
+pub fn to_png(text: &str) -> Result<Vec<u8>, Reason> {
+    let image = code(text)?.render::<Luma<u8>>().module_dimensions(MODULE, MODULE).build();
+    let mut png = Cursor::new(Vec::new());
+    image.write_to(&mut png, ImageFormat::Png).map_err(|_| Reason::Internal)?;
+    Ok(png.into_inner())
+}
+
+/// Draws `text` for a terminal with dark letters on light ground or the other way round: half
+/// blocks, with the quiet zone. [`Reason::TooLarge`] for more than a QR code holds.
+pub fn to_terminal(text: &str) -> Result<String, Reason> {
+    // On the usual dark ground the lit blocks are the light modules.
+    let code = code(text)?;
+    let mut renderer = code.render::<Dense1x2>();
+    Ok(renderer.dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
+}
+
+/// Reads the one QR code of an image file (PNG or JPEG).
+///
+/// Returns [`Reason::TooLarge`], [`Reason::ImageUnreadable`], or [`Reason::CodeNotFound`] when
+/// there is no code that can be read.
+pub fn from_image(bytes: &[u8]) -> Result<String, Reason> {
+    if bytes.len() > IMAGE_BYTES_MAX {
+        return Err(Reason::TooLarge);
+    }
+    let mut reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(|_| Reason::ImageUnreadable)?;
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(SIDE_MAX);
+    limits.max_image_height = Some(SIDE_MAX);
+    limits.max_alloc = Some(DECODED_BYTES_MAX);
+    reader.limits(limits);
+    let image = reader.decode().map_err(|_| Reason::ImageUnreadable)?;
+    read_any_size(&on_white(image)).ok_or(Reason::CodeNotFound)
+}
+
+fn code(text: &str) -> Result<QrCode, Reason> {
+    QrCode::with_error_correction_level(text, EcLevel::M).map_err(|_| Reason::TooLarge)
+}
+
+/// Tries the image as it is, then enlarged and reduced: the finder patterns of very small modules,
+/// and the noise of very large ones, both hide a code.
+fn read_any_size(image: &GrayImage) -> Option<String> {
+    let (width, height) = image.dimensions();
+    let resized = |up: u32, down: u32| {
+        let (width, height) = (width * up / down, height * up / down);
+        let fits = width.max(height) <= SIDE_MAX && width.min(height) >= SIDE_MIN;
+        fits.then(|| imageops::resize(image, width, height, imageops::FilterType::Triangle))
+    };
+    read(image)
+        .or_else(|| read(&resized(3, 1)?))
+        .or_else(|| read(&resized(1, 2)?))
+        .or_else(|| read(&resized(1, 4)?))
+}
+
+fn read(image: &GrayImage) -> Option<String> {
+    let (width, height) = image.dimensions();
+    let pixel = |x: usize, y: usize| image.get_pixel(x as u32, y as u32).0[0];
+    let mut prepared =
+        rqrr::PreparedImage::prepare_from_greyscale(width as usize, height as usize, pixel);
+    prepared.detect_grids().iter().find_map(|grid| grid.decode().ok()).map(|(_, text)| text)
+}
+
+/// What is transparent counts as white paper.
+fn on_white(image: DynamicImage) -> GrayImage {
+    if !image.color().has_alpha() {
+        return image.into_luma8();
+    }
+    let image = image.into_luma_alpha8();
+    GrayImage::from_fn(image.width(), image.height(), |x, y| {
+        let [light, opaque] = image.get_pixel(x, y).0.map(u32::from);
+        Luma([((light * opaque + 255 * (255 - opaque)) / 255) as u8])
+    })
+}
+
+const MODULE: u32 = 6;
+const SIDE_MIN: u32 = 21;
+const SIDE_MAX: u32 = 8192;
+const DECODED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn sample(length: usize) -> String {
+        let alphabet = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
+        let body = (0..length).map(|index| alphabet[(index * 17 + index / 45) % 45] as char);
+        format!("TLY1:{}", body.collect::<String>())
+    }
+
+    #[test]
+    fn our_code_is_read_by_us_at_every_size() {
+        for length in [0, 20, 200, 600, 1200] {
+            let text = sample(length);
+            assert_eq!(from_image(&to_png(&text).unwrap()), Ok(text), "{length} characters");
+        }
+        assert_eq!(to_png(&sample(5000)), Err(Reason::TooLarge));
+    }
+
+    #[test]
+    fn our_code_is_read_by_zbar() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("code.png");
+        let text = sample(600);
+        std::fs::write(&file, to_png(&text).unwrap()).unwrap();
+        let output = Command::new("zbarimg").args(["--quiet", "--raw"]).arg(&file).output();
+        let output = output.expect("zbarimg of the package zbar-tools");
+        assert_eq!(String::from_utf8(output.stdout).unwrap().trim_end_matches('\n'), text);
+    }
+
+    #[test]
+    fn a_code_drawn_by_qrencode_is_read_by_us() {
+        let text = sample(400);
+        for size in ["1", "2", "3", "8"] {
+            let output = Command::new("qrencode")
+                .args(["--type=PNG", "--output=-", "--size", size, &text])
+                .output()
+                .expect("qrencode of the package qrencode");
+            assert_eq!(from_image(&output.stdout), Ok(text.clone()), "modules of {size} pixels");
+        }
+    }
+
+    #[test]
+    fn an_image_without_a_code_and_bytes_that_are_no_image_are_told_apart() {
+        let mut png = Cursor::new(Vec::new());
+        let white = GrayImage::from_pixel(64, 64, Luma([255]));
+        white.write_to(&mut png, ImageFormat::Png).unwrap();
+        assert_eq!(from_image(&png.into_inner()), Err(Reason::CodeNotFound));
+        assert_eq!(from_image(b"not an image"), Err(Reason::ImageUnreadable));
+        assert_eq!(from_image(&[]), Err(Reason::ImageUnreadable));
+    }
+
+    #[test]
+    fn a_terminal_shows_two_rows_a_line() {
+        let drawn = to_terminal("TLY1:A").unwrap();
+        let rows: Vec<_> = drawn.lines().collect();
+        let side = rows[0].chars().count();
+        assert_eq!(rows.len(), side.div_ceil(2));
+        assert!(drawn.contains('▀') && drawn.contains('▄'));
+    }
+}

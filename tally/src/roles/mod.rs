@@ -1,0 +1,71 @@
+//! The roles: each a process of its own that serves HTTP from a configuration file.
+
+pub mod node;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
+use tallystick_kernel::Reason;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::failure::Failure;
+use crate::telemetry;
+
+/// The flags that every role has.
+#[derive(Clone, Debug, Args)]
+pub struct RoleArgs {
+    /// The role's configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Listen for HTTP here instead, such as 127.0.0.1:7410.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// End when the process with this id is no longer the parent.
+    #[arg(long, hide = true)]
+    pub parent: Option<i32>,
+}
+
+impl RoleArgs {
+    /// The configuration file; fails where none is named.
+    pub fn config_file(&self) -> Result<&PathBuf, Failure> {
+        self.config.as_ref().ok_or_else(|| {
+            Failure::new(Reason::FieldInvalid)
+                .cause("this role needs a configuration file")
+                .next_step("--config FILE; `tally up` writes one for every role")
+        })
+    }
+
+    /// What the flags lay over the configuration.
+    pub fn flags(&self) -> Vec<(&'static str, Option<String>)> {
+        vec![("listen", self.listen.clone())]
+    }
+}
+
+/// Begins a role's process: binds it to its parent, begins logging, makes a small runtime.
+///
+/// Must be the first thing that a role does.
+pub fn begin(args: &RoleArgs) -> Result<Runtime, Failure> {
+    if let Some(parent) = args.parent {
+        bind_to_parent(parent)?;
+    }
+    telemetry::begin("info");
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder.worker_threads(WORKERS).thread_name("tally-http").enable_all().build();
+    runtime.map_err(|error| Failure::new(Reason::Internal).cause(error.to_string()))
+}
+
+/// Asks the kernel to end us with SIGTERM when the parent dies, and looks whether it just did.
+fn bind_to_parent(parent: i32) -> Result<(), Failure> {
+    set_pdeathsig(Signal::SIGTERM)
+        .map_err(|error| Failure::new(Reason::Internal).cause(error.to_string()))?;
+    if getppid().as_raw() == parent {
+        return Ok(());
+    }
+    Err(Failure::new(Reason::Unreachable).cause(format!("the parent process {parent} is gone")))
+}
+
+/// Two are pleasant on a machine with two cores, with several roles on it.
+const WORKERS: usize = 2;

@@ -1,0 +1,230 @@
+//! How a network begins: keys, genesis file and the shape that it keeps when it is resumed.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use tallystick_crypto::{PublicKey, SigningKey};
+use tallystick_kernel::limits::GENESIS_BYTES_MAX;
+use tallystick_kernel::{Codec as _, CurrencyCode, DurationMs, Reason};
+use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
+use tallystick_proofs::owners::Owners;
+
+use super::plan::{self, Role, Shape};
+use super::published::NetworkDescription;
+use super::{BASE_PORT, MACHINE_KEY_FILE, UpArgs};
+use crate::data_folder::{DataFolder, create_private, read_bounded, write_atomically};
+use crate::failure::Failure;
+use crate::http::api_keys::{self, ApiKeyEntry};
+use crate::key_file::{KeyFile, MachineKey};
+use crate::output::Output;
+use crate::roles;
+use crate::source;
+
+/// The genesis file in the network's folder.
+pub const GENESIS_FILE: &str = "genesis.tally";
+/// The name of a validator's key in its key file.
+pub const VALIDATOR_KEY: &str = "validator";
+/// The name of an account's key in the key file of its issuer or merchant.
+pub const ACCOUNT_KEY: &str = "account";
+/// The currency of the demonstration.
+pub const CURRENCY: &str = "EUR";
+/// Its decimals.
+pub const EXPONENT: u8 = 2;
+
+/// A network that can be started.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Its id.
+    pub id: String,
+    /// Its genesis.
+    pub genesis: Genesis,
+    /// Where it listens.
+    pub shape: Shape,
+    /// Its validators' keys, by index of the node's folder.
+    pub validators: Vec<PublicKey>,
+    /// All of its roles, in the order in which they are started.
+    pub roles: Vec<Role>,
+}
+
+/// Founds a network in an empty folder, or reads the one that is there.
+pub fn found_or_resume(
+    folder: &DataFolder,
+    args: &UpArgs,
+    output: Output,
+) -> Result<Network, Failure> {
+    let shape_file = folder.file(SHAPE_FILE);
+    // The shape is written last: without it, founding was cut short and begins anew.
+    let shape = match shape_file.exists() {
+        true => resumed_shape(&shape_file, args)?,
+        false => new_shape(args)?,
+    };
+    shape.check()?;
+    if shape.validators < FAULT_TOLERANT {
+        let count = shape.validators;
+        output.note(&format!("warning: {count} validators tolerate no fault; 4 tolerate one"));
+    }
+    let machine_key = MachineKey::read_or_make(&folder.file(MACHINE_KEY_FILE))?;
+    let keys = Keys::read_or_make(folder, &machine_key, shape.validators)?;
+    let genesis = genesis(folder, &keys)?;
+    let mut network = Network {
+        id: genesis.network().to_string(),
+        genesis,
+        shape: shape.clone(),
+        validators: keys.validators,
+        roles: Vec::new(),
+    };
+    network.roles = roles_of(folder, &network)?;
+    let text = toml::to_string(&shape).map_err(|_| Reason::Internal)?;
+    write_atomically(&shape_file, text.as_bytes(), 0o600)?;
+    Ok(network)
+}
+
+impl Network {
+    /// The public description.
+    pub fn description(&self) -> NetworkDescription {
+        let urls = |command: &str| {
+            let of_role = self.roles.iter().filter(move |role| role.command == command);
+            of_role.map(Role::url).collect::<Vec<_>>()
+        };
+        let account = |index: usize| {
+            let mut accounts = self.genesis.accounts();
+            accounts.nth(index).map_or(String::new(), |(id, _)| id.to_string())
+        };
+        NetworkDescription {
+            network: self.id.clone(),
+            genesis: GENESIS_FILE.to_owned(),
+            currency: CURRENCY.to_owned(),
+            exponent: EXPONENT,
+            nodes: urls("node"),
+            issuer: urls("issuer").pop(),
+            provisioner: urls("provisioner").pop(),
+            merchant: urls("merchant").pop(),
+            bank_account: account(BANK),
+            merchant_account: account(MERCHANT),
+        }
+    }
+}
+
+/// The public halves of the keys that the genesis names.
+struct Keys {
+    validators: Vec<PublicKey>,
+    bank: PublicKey,
+    merchant: PublicKey,
+}
+
+impl Keys {
+    fn read_or_make(
+        folder: &DataFolder,
+        machine_key: &MachineKey,
+        validators: usize,
+    ) -> Result<Keys, Failure> {
+        let public = |role: &str, name: &str| -> Result<PublicKey, Failure> {
+            let role_folder = folder.file(role);
+            create_private(&role_folder)?;
+            let seed = KeyFile::open(&role_folder, machine_key)?.require_or_make(name)?;
+            Ok(SigningKey::ed25519_from_seed(&seed).public_key())
+        };
+        let nodes = (0..validators).map(|index| public(&node_name(index), VALIDATOR_KEY));
+        Ok(Keys {
+            validators: nodes.collect::<Result<_, _>>()?,
+            bank: public("issuer", ACCOUNT_KEY)?,
+            merchant: public("merchant", ACCOUNT_KEY)?,
+        })
+    }
+}
+
+/// The name of a node and of its folder.
+pub fn node_name(index: usize) -> String {
+    format!("node-{index}")
+}
+
+/// The table of roles: add a role here, and `up` runs it.
+fn roles_of(folder: &DataFolder, network: &Network) -> Result<Vec<Role>, Failure> {
+    let mut roles = Vec::new();
+    for index in 0..network.shape.validators {
+        roles.push(roles::node::plan(folder.path(), network, index)?);
+    }
+    Ok(roles)
+}
+
+/// An API key for people or for another role: its plain text goes to `file` (mode 0600, made
+/// once), its digest to the configuration of the role that accepts it.
+pub fn api_key(file: &Path, name: &str, scopes: &[&str]) -> Result<ApiKeyEntry, Failure> {
+    if !file.exists() {
+        write_atomically(file, api_keys::generate()?.as_bytes(), 0o600)?;
+    }
+    let text = read_bounded(file, 256)?;
+    let text = core::str::from_utf8(&text).map_err(|_| Reason::StorageCorrupt)?;
+    Ok(ApiKeyEntry {
+        name: name.to_owned(),
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        digest: api_keys::digest(text.trim()),
+    })
+}
+
+fn resumed_shape(file: &Path, args: &UpArgs) -> Result<Shape, Failure> {
+    let text = read_bounded(file, 4096)?;
+    let text = core::str::from_utf8(&text).map_err(|_| Reason::StorageCorrupt)?;
+    let mut shape: Shape = toml::from_str(text).map_err(|error| {
+        Failure::new(Reason::StorageCorrupt).cause(format!("{}: {error}", file.display()))
+    })?;
+    if let Some(validators) = args.validators.filter(|count| *count != shape.validators) {
+        let there = shape.validators;
+        return Err(Failure::new(Reason::Conflict)
+            .cause(format!("the network in this folder has {there} validators, not {validators}"))
+            .next_step("leave --validators out, or found another network with --data DIR"));
+    }
+    if let Some(listen) = args.listen {
+        (shape.host, shape.base_port) = (listen.ip(), chosen_port(listen.ip(), listen.port())?);
+    }
+    Ok(shape)
+}
+
+fn new_shape(args: &UpArgs) -> Result<Shape, Failure> {
+    let host = args.listen.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |listen| listen.ip());
+    let port = args.listen.map_or(BASE_PORT, |listen| listen.port());
+    let validators = args.validators.unwrap_or(FAULT_TOLERANT);
+    Ok(Shape { validators, host, base_port: chosen_port(host, port)? })
+}
+
+fn chosen_port(host: IpAddr, port: u16) -> Result<u16, Failure> {
+    if port == 0 { plan::find_base_port(host) } else { Ok(port) }
+}
+
+fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
+    let file = folder.file(GENESIS_FILE);
+    let set = ValidatorSet::new(keys.validators.clone())?;
+    if file.exists() {
+        let genesis = Genesis::read(&read_bounded(&file, GENESIS_BYTES_MAX)?)?;
+        if genesis.validators != set {
+            return Err(Failure::new(Reason::StorageCorrupt)
+                .cause(format!("{} names other validators than the keys", file.display())));
+        }
+        return Ok(genesis);
+    }
+    let genesis = Genesis {
+        name: "tallystick-local".to_owned(),
+        time: source::now(),
+        validators: set,
+        accounts: vec![Owners::single(keys.bank), Owners::single(keys.merchant)],
+        currencies: vec![GenesisCurrency {
+            code: CurrencyCode::new(CURRENCY)?,
+            exponent: EXPONENT,
+            authority: BANK as u64,
+        }],
+        parameters: Parameters {
+            block_entries_max: 1024,
+            idle_interval: DurationMs::seconds(5),
+            checkpoint_interval: 64,
+        },
+    };
+    genesis.check()?;
+    write_atomically(&file, &genesis.to_bytes(), 0o644)?;
+    Ok(genesis)
+}
+
+const SHAPE_FILE: &str = "up.toml";
+const FAULT_TOLERANT: usize = 4;
+// Places in the genesis file's list of accounts.
+const BANK: usize = 0;
+const MERCHANT: usize = 1;

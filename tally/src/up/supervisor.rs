@@ -1,0 +1,144 @@
+//! The parent: starts the roles, tells that they are ready, keeps them running, stops them.
+
+use std::time::Instant;
+
+use tallystick_kernel::Reason;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::UpArgs;
+use super::children::{Running, stop_all};
+use super::founding::Network;
+use super::plan::{self, Role};
+use super::published;
+use super::readiness::wait_ready;
+use crate::data_folder::{DataFolder, create_private, write_atomically};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Runs a network until SIGINT or SIGTERM, or until it cannot be made ready.
+pub fn supervise(
+    folder: &DataFolder,
+    network: &Network,
+    args: &UpArgs,
+    output: Output,
+) -> Result<(), Failure> {
+    // One thread: the kernel ends children with the thread that made them.
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| internal(&error))?;
+    plan::check_addresses(&network.roles)?;
+    let mut children = Vec::new();
+    let ended = runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        for role in &network.roles {
+            write_config(role)?;
+            children.push(Running::start(role.clone())?);
+        }
+        let started = Instant::now();
+        tokio::select! {
+            biased;
+            () = signals.stop() => return Ok(()),
+            ready = wait_ready(&mut children) => ready?,
+        }
+        published::publish(folder, network, &children)?;
+        published::show(folder, network, &children, started.elapsed(), output);
+        keep_running(folder, network, &mut children, &mut signals, args.no_restart, output).await
+    });
+    output.note("stopping");
+    published::withdraw(folder);
+    stop_all(&mut children);
+    ended
+}
+
+async fn keep_running(
+    folder: &DataFolder,
+    network: &Network,
+    children: &mut [Running],
+    signals: &mut Signals,
+    no_restart: bool,
+    output: Output,
+) -> Result<(), Failure> {
+    let mut due: Vec<(Instant, usize)> = Vec::new();
+    loop {
+        for (index, child) in children.iter_mut().enumerate() {
+            if let Some(ended) = child.poll() {
+                let name = &child.role.name;
+                let then = if no_restart { "and stays so" } else { "and is started again" };
+                output.note(&format!("{name} ended with {} {then}", ended.status));
+                if !no_restart {
+                    due.push((ended.restart_at, index));
+                }
+            }
+        }
+        let (now_due, later): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|(time, _)| *time <= Instant::now());
+        due = later;
+        for (_, index) in &now_due {
+            children[*index].restart()?;
+        }
+        if !now_due.is_empty() {
+            published::publish(folder, network, children)?;
+        }
+        let next = due.iter().map(|(time, _)| *time).min();
+        tokio::select! {
+            event = signals.next() => match event {
+                Event::Stop => return Ok(()),
+                Event::Child => {}
+            },
+            () = until(next) => {}
+        }
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => core::future::pending().await,
+    }
+}
+
+fn write_config(role: &Role) -> Result<(), Failure> {
+    create_private(&role.folder)?;
+    write_atomically(&role.config_file(), role.config.as_bytes(), 0o600)
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    child: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, Failure> {
+        let of = |kind| signal(kind).map_err(|error| internal(&error));
+        Ok(Signals {
+            terminate: of(SignalKind::terminate())?,
+            interrupt: of(SignalKind::interrupt())?,
+            child: of(SignalKind::child())?,
+        })
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            _ = self.terminate.recv() => Event::Stop,
+            _ = self.interrupt.recv() => Event::Stop,
+            _ = self.child.recv() => Event::Child,
+        }
+    }
+
+    async fn stop(&mut self) {
+        while self.next().await != Event::Stop {}
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Event {
+    /// We are asked to stop.
+    Stop,
+    /// A child has ended.
+    Child,
+}
+
+fn internal(error: &std::io::Error) -> Failure {
+    Failure::new(Reason::Internal).cause(error.to_string())
+}
