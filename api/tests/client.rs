@@ -1,5 +1,7 @@
 //! The client against servers that answer, refuse, break off, say nonsense or say nothing.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail so")]
+
 use std::sync::{Arc, Mutex};
 
 use tallystick_api::client::Repeat;
@@ -32,7 +34,8 @@ async fn server(script: Vec<Then>) -> (String, Arc<Mutex<Vec<String>>>) {
         for number in 0.. {
             let (mut stream, _) = listener.accept().await.unwrap();
             let act = script[number.min(script.len() - 1)].clone();
-            seen.lock().unwrap().push(read_request(&mut stream).await);
+            let request = read_request(&mut stream).await;
+            seen.lock().unwrap().push(request);
             match act {
                 Then::Answer(status, body) => {
                     let length = body.len();
