@@ -32,6 +32,19 @@ impl SigningKey {
         Ok(SigningKey(Inner::P256 { pair: Box::new(pair), public }))
     }
 
+    /// A P-256 key from its 32-byte scalar, big-endian; [`Reason::KeyMalformed`] for zero or a number
+    /// that is not below the group's order (one in 2^32 random values).
+    pub fn p256_from_scalar(scalar: &[u8; 32]) -> Result<SigningKey, Reason> {
+        let mut der = Zeroizing::new(Vec::with_capacity(64));
+        der.extend_from_slice(&EC_PRIVATE_KEY_HEAD);
+        der.extend_from_slice(scalar);
+        der.extend_from_slice(&EC_PRIVATE_KEY_TAIL);
+        let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, &der)
+            .map_err(|_| Reason::KeyMalformed)?;
+        let public = compress(pair.public_key().as_ref())?;
+        Ok(SigningKey(Inner::P256 { pair: Box::new(pair), public }))
+    }
+
     /// Makes a P-256 key with the library's own randomness and gives its PKCS#8 v1 form.
     pub fn p256_generate() -> Result<Zeroizing<Vec<u8>>, Reason> {
         EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
@@ -57,6 +70,12 @@ impl SigningKey {
         }
     }
 }
+
+/// `ECPrivateKey` of RFC 5915 with the version and the octet string's head before the scalar, and
+/// the name of the curve after it.
+const EC_PRIVATE_KEY_HEAD: [u8; 7] = [0x30, 0x31, 0x02, 0x01, 0x01, 0x04, 0x20];
+const EC_PRIVATE_KEY_TAIL: [u8; 12] =
+    [0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 
 /// The order of P-256's group, from which a high `s` is subtracted.
 const P256_ORDER: [u8; 32] = [
@@ -132,10 +151,19 @@ mod tests {
             signature.0[32 + place] = second;
             borrow = under || again;
         }
-        assert_eq!(
-            key.public_key().verify(b"message", &signature),
-            Err(Reason::SignatureEncoding)
-        );
+        assert_eq!(key.public_key().verify(b"message", &signature), Err(Reason::SignatureEncoding));
+    }
+
+    #[test]
+    fn a_scalar_gives_its_key_and_one_out_of_range_does_not() {
+        let mut one = [0; 32];
+        one[31] = 1;
+        let key = SigningKey::p256_from_scalar(&one).unwrap().public_key();
+        let generator = "036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
+        assert_eq!(tallystick_kernel::hex::encode(key.bytes()), generator);
+        for scalar in [[0; 32], P256_ORDER, [0xff; 32]] {
+            assert_eq!(SigningKey::p256_from_scalar(&scalar).err(), Some(Reason::KeyMalformed));
+        }
     }
 
     #[test]
