@@ -1,1 +1,32 @@
 //! A validator: the only crate that names the consensus engine.
+//!
+//! A transaction is verified and stored before anyone agrees on it ([`gossip`]); the engine agrees
+//! on small blocks of ids ([`application`], [`engine`]); a final block is executed and everything
+//! that follows from it is written in one commit ([`apply`]). The rejected alternative, our own
+//! consensus protocol, is argued in `docs/adr/0001-consensus-engine.md`.
+//!
+//! Invariants: no vote for a block whose bodies are not durable here; no acknowledgement to the
+//! engine, to a client or to a peer before the commit that makes it true; what a node has admitted
+//! is never a reason not to vote.
+
+pub mod acknowledgements;
+pub mod application;
+pub mod apply;
+pub mod archive;
+pub mod block;
+pub mod certificate;
+pub mod config;
+pub mod core;
+pub mod engine;
+pub mod gossip;
+pub mod gossip_message;
+pub mod handle;
+pub mod keys;
+pub mod kv;
+pub mod kv_fjall;
+pub mod shared;
+pub mod vote;
+
+pub use config::NodeConfig;
+pub use engine::{Running, run};
+pub use handle::{NetworkStatus, NodeHandle, SubmissionOutcome, TransactionStatus};

@@ -1,0 +1,181 @@
+//! How the engine asks this node to propose, to judge, and to take a final block.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use commonware_actor::Feedback;
+use commonware_consensus::marshal::Update;
+use commonware_consensus::marshal::ancestry::Ancestry;
+use commonware_consensus::simplex::scheme::ed25519::Scheme;
+use commonware_consensus::simplex::types::Context;
+use commonware_consensus::{Application as ConsensusApplication, Heightable, Reporter};
+use commonware_cryptography::sha256::Digest;
+use commonware_cryptography::{Digested, Digestible, ed25519};
+use commonware_runtime::Clock;
+use commonware_utils::acknowledgement::Exact;
+use futures::StreamExt;
+use tallystick_kernel::{DurationMs, Reason, TimeMs};
+use tallystick_ledger::{Verdict, Waiting};
+use tallystick_proofs::genesis::ValidatorSet;
+use tokio::sync::mpsc;
+
+use crate::block::Block;
+use crate::shared::Shared;
+use crate::vote::Proposal;
+
+/// How long a judge sleeps at most before it looks again.
+const LOOK_AGAIN: DurationMs = DurationMs(250);
+
+/// The engine's view of this node.
+#[derive(Clone)]
+pub struct Application {
+    shared: Arc<Shared>,
+    validators: Arc<ValidatorSet>,
+}
+
+/// A final block, with the engine's request to be told when it is applied.
+pub type Delivery = (Arc<Block>, Exact);
+
+/// Passes final blocks on to the task that applies them.
+#[derive(Clone)]
+pub struct Deliveries(pub mpsc::UnboundedSender<Delivery>);
+
+impl Application {
+    /// On the shared state of a node.
+    pub fn new(shared: Arc<Shared>, validators: Arc<ValidatorSet>) -> Application {
+        Application { shared, validators }
+    }
+
+    fn place(&self, key: &ed25519::PublicKey) -> u64 {
+        let bytes: &[u8] = key.as_ref();
+        let keys = self.validators.keys();
+        let place = keys.iter().position(|candidate| candidate.bytes() == bytes);
+        // The engine names leaders from the set that it was given.
+        place.map_or(u64::MAX, |place| place as u64)
+    }
+}
+
+/// The clock of a runtime, in milliseconds.
+pub fn now(clock: &impl Clock) -> TimeMs {
+    let since = clock.current().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Sleeps until something changes, at most `limit`.
+pub async fn wait_for_change(
+    clock: &impl Clock,
+    watch: &mut tokio::sync::watch::Receiver<u64>,
+    limit: DurationMs,
+) {
+    let sleep = std::pin::pin!(clock.sleep(Duration::from_millis(limit.0.max(1))));
+    let change = std::pin::pin!(watch.changed());
+    futures::future::select(sleep, change).await;
+}
+
+/// The blocks from the tip of an ancestry down to the first one that is executed.
+async fn chain(mut stream: impl Ancestry<Block>, executed: u64, above: usize) -> Vec<Arc<Block>> {
+    let mut blocks = Vec::new();
+    while let Some(block) = stream.next().await {
+        let height = block.height().get();
+        blocks.push(Arc::new(block.inner().clone()));
+        if blocks.len() > above && height <= executed {
+            break;
+        }
+        if height == 0 {
+            break;
+        }
+    }
+    blocks
+}
+
+impl<E: Clock + Send + Sync + 'static> ConsensusApplication<E> for Application {
+    type SigningScheme = Scheme;
+    type Context = Context<Digest, ed25519::PublicKey>;
+    type Block = Block;
+    type Input = ();
+
+    async fn propose(
+        &mut self,
+        (clock, context): (E, Self::Context),
+        ancestry: impl Ancestry<Block>,
+        (): (),
+    ) -> Option<Digested<Block>> {
+        let proposer = self.place(&context.leader);
+        let mut watch = self.shared.watch();
+        loop {
+            watch.mark_unchanged();
+            let executed = self.shared.core().state.height();
+            let chain = chain(ancestry.clone(), executed, 0).await;
+            let proposal = self.shared.core().propose(&chain, proposer, now(&clock));
+            match proposal {
+                Ok(Proposal::Block(block)) => {
+                    let digest = block.digest();
+                    return Some(Digested::precomputed(*block, digest));
+                }
+                Ok(Proposal::Wait(limit)) => wait_for_change(&clock, &mut watch, limit).await,
+                Ok(Proposal::Missing(entries)) => {
+                    self.shared.want(&entries);
+                    wait_for_change(&clock, &mut watch, LOOK_AGAIN).await;
+                }
+                Err(Reason::NotReady) => {
+                    wait_for_change(&clock, &mut watch, LOOK_AGAIN).await;
+                }
+                Err(reason) => {
+                    tracing::error!(code = reason.code(), "cannot propose");
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn verify(
+        &mut self,
+        (clock, context): (E, Self::Context),
+        ancestry: impl Ancestry<Block>,
+    ) -> bool {
+        let proposer = self.place(&context.leader);
+        let mut watch = self.shared.watch();
+        loop {
+            watch.mark_unchanged();
+            let executed = self.shared.core().state.height();
+            let chain = chain(ancestry.clone(), executed, 1).await;
+            let verdict = self.shared.core().judge(&chain, proposer, now(&clock));
+            let limit = match verdict {
+                Ok(Verdict::Valid) => return true,
+                Ok(Verdict::Invalid(reason)) => {
+                    let height = chain.first().map(|block| block.header.height);
+                    tracing::warn!(height, proposer, code = reason.code(), "refused a block");
+                    return false;
+                }
+                Ok(Verdict::Wait(Waiting::Time(ahead))) => ahead.min(LOOK_AGAIN),
+                Ok(Verdict::Wait(Waiting::Bodies(entries))) => {
+                    self.shared.want(&entries);
+                    LOOK_AGAIN
+                }
+                Ok(Verdict::Wait(Waiting::Execution(_) | Waiting::Ancestor(_))) => LOOK_AGAIN,
+                // The vote is held back, not denied: what failed is ours.
+                Err(reason) => {
+                    tracing::error!(code = reason.code(), "cannot judge a block");
+                    LOOK_AGAIN
+                }
+            };
+            wait_for_change(&clock, &mut watch, limit).await;
+        }
+    }
+}
+
+impl Reporter for Deliveries {
+    type Activity = Update<Block>;
+
+    fn report(&mut self, update: Update<Block>) -> Feedback {
+        if let Update::Block(block, acknowledgement) = update {
+            // The engine delivers at most `max_pending_acks` blocks before it waits, so the queue
+            // is bounded; a closed one means that the node stops.
+            let delivery = (Arc::new(block.inner().clone()), acknowledgement);
+            if self.0.send(delivery).is_err() {
+                return Feedback::Closed;
+            }
+        }
+        Feedback::Ok
+    }
+}

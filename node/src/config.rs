@@ -1,0 +1,38 @@
+//! What a node must be told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tallystick_crypto::PublicKey;
+use tallystick_kernel::DurationMs;
+use tallystick_ledger::Rules;
+use tallystick_proofs::genesis::Genesis;
+use zeroize::Zeroizing;
+
+/// The configuration of one validator.
+pub struct NodeConfig {
+    /// The network's genesis file, checked.
+    pub genesis: Arc<Genesis>,
+    /// The seed of this validator's Ed25519 key; the key must be in the genesis file.
+    pub seed: Zeroizing<[u8; 32]>,
+    /// Where everything is kept. Never run one key with two folders, or with an emptied one: a
+    /// validator that forgets what it voted may vote twice.
+    pub folder: PathBuf,
+    /// Where other validators reach this one.
+    pub listen: SocketAddr,
+    /// Where this one reaches every validator; its own entry is ignored.
+    pub peers: Vec<(PublicKey, SocketAddr)>,
+    /// Threads of the runtime.
+    pub worker_threads: usize,
+    /// The rules in force: [`Rules::default`] outside of tests.
+    pub rules: Rules,
+}
+
+/// Messages a second that a peer may send on one channel. Mailboxes are allocated for
+/// quota x peers x channels in advance.
+pub const MESSAGES_PER_SECOND: u32 = 256;
+/// How much longer than an idle interval a leader may take before its view is given up.
+pub const LEADER_GRACE: DurationMs = DurationMs(1500);
+/// How long a leader must have been silent before its views are skipped at once.
+pub const SKIP_AFTER: DurationMs = DurationMs::seconds(2);

@@ -1,0 +1,278 @@
+//! The tasks that spread transactions, collect storage statements, and fetch what is missing.
+//!
+//! Invariants: a storage statement is sent only after the commit that makes it true; nothing that a
+//! peer sends is parsed deeper before its size is bounded, nor stored before it is verified.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use commonware_cryptography::ed25519;
+use commonware_p2p::{Receiver, Recipients, Sender};
+use commonware_runtime::Clock;
+use tallystick_crypto::SigningKey;
+use tallystick_kernel::{Codec, NetworkId, Reason, TimeMs};
+use tallystick_ledger::Admitted;
+use tallystick_proofs::genesis::ValidatorSet;
+use tallystick_proofs::header::Entry;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::application::now;
+use crate::core::{Source, Verified};
+use crate::gossip_message::{MESSAGE_BYTES_MAX, Message, batches};
+use crate::shared::Shared;
+
+/// Submissions that wait for the ingest task at most.
+pub const SUBMISSIONS_MAX: usize = 1024;
+/// Transactions that one durable commit takes at most.
+const COMMIT_MAX: usize = 2048;
+/// How often wanted bodies are asked for, and how many ticks pass between offers and signs of life.
+const TICK: Duration = Duration::from_millis(100);
+const TICKS_PER_OFFER: u64 = 10;
+const TICKS_PER_ALIVE: u64 = 40;
+
+/// Verified transactions on their way in, with where the answers go.
+pub struct Submission {
+    /// What was submitted.
+    pub transactions: Vec<Verified>,
+    /// One answer for each.
+    pub answer: oneshot::Sender<Vec<Result<Admitted, Reason>>>,
+}
+
+/// What every gossip task knows.
+#[derive(Clone)]
+pub struct Gossip {
+    /// The node's state.
+    pub shared: Arc<Shared>,
+    /// The network that transactions must be for.
+    pub network: NetworkId,
+    /// Who the validators are.
+    pub validators: Arc<ValidatorSet>,
+    /// Signs storage statements.
+    pub key: Arc<SigningKey>,
+}
+
+type Key = ed25519::PublicKey;
+
+impl Gossip {
+    /// Takes submissions from clients: one durable commit for all that wait, then the offer to the
+    /// others, then the answers. Ends when nobody can submit any more.
+    pub async fn ingest(
+        self,
+        clock: impl Clock,
+        mut submissions: mpsc::Receiver<Submission>,
+        mut sender: impl Sender<PublicKey = Key>,
+    ) {
+        while let Some(first) = submissions.recv().await {
+            let mut group = vec![first];
+            let mut count = group[0].transactions.len();
+            while count < COMMIT_MAX
+                && let Ok(next) = submissions.try_recv()
+            {
+                count += next.transactions.len();
+                group.push(next);
+            }
+            self.take(
+                &group.iter().flat_map(|s| s.transactions.clone()).collect::<Vec<_>>(),
+                &clock,
+                &mut sender,
+            )
+            .map_or_else(
+                |reason| stop_for(reason),
+                |answers| {
+                    let mut answers = answers.into_iter();
+                    for submission in group {
+                        let own = submission.transactions.len();
+                        // A submitter that went away wants no answer.
+                        drop(submission.answer.send(answers.by_ref().take(own).collect()));
+                    }
+                },
+            );
+            self.shared.change();
+        }
+    }
+
+    fn take(
+        &self,
+        offered: &[Verified],
+        clock: &impl Clock,
+        sender: &mut impl Sender<PublicKey = Key>,
+    ) -> Result<Vec<Result<Admitted, Reason>>, Reason> {
+        let answers = self.shared.core().offer(offered, Source::Client, now(clock))?;
+        let fresh: Vec<Verified> = offered
+            .iter()
+            .zip(&answers)
+            .filter(|(_, answer)| **answer == Ok(Admitted::New))
+            .map(|(verified, _)| verified.clone())
+            .collect();
+        self.spread(&fresh, sender);
+        Ok(answers)
+    }
+
+    /// Opens batches for transactions that are durable here and offers them to the others.
+    fn spread(&self, durable: &[Verified], sender: &mut impl Sender<PublicKey = Key>) {
+        let bytes: Vec<Vec<u8>> =
+            durable.iter().map(|verified| verified.transaction.to_bytes()).collect();
+        let mut rest = durable;
+        for batch in batches(&bytes) {
+            let (these, others) = rest.split_at(batch.len());
+            rest = others;
+            let entries: Vec<Entry> = these.iter().map(|verified| verified.entry).collect();
+            let mut core = self.shared.core();
+            let (_, message) = core.acknowledgements.message(&entries);
+            core.acknowledgements.open(entries, self.key.sign(&message));
+            drop(core);
+            sender.send(Recipients::All, Message::Offer(batch.to_vec()).to_bytes(), false);
+        }
+    }
+
+    /// Handles what the others send, until the network ends.
+    pub async fn listen(
+        self,
+        clock: impl Clock,
+        mut receiver: impl Receiver<PublicKey = Key>,
+        mut sender: impl Sender<PublicKey = Key>,
+    ) {
+        let places: BTreeMap<Vec<u8>, u64> = self
+            .validators
+            .keys()
+            .iter()
+            .zip(0..)
+            .map(|(key, at)| (key.bytes().to_vec(), at))
+            .collect();
+        while let Ok((peer, bytes)) = receiver.recv().await {
+            let key: &[u8] = peer.as_ref();
+            let Some(place) = places.get(key).copied() else { continue };
+            let bytes: Vec<u8> = bytes.as_ref().to_vec();
+            let time = now(&clock);
+            self.shared.hear(place, time);
+            let handled = Message::from_bytes(&bytes, MESSAGE_BYTES_MAX)
+                .and_then(|message| self.handle(place, &peer, message, time, &mut sender));
+            match handled {
+                Ok(()) => {}
+                Err(reason @ (Reason::StorageFailed | Reason::StorageCorrupt)) => stop_for(reason),
+                Err(reason) => {
+                    tracing::warn!(place, code = reason.code(), "a peer sent a bad message")
+                }
+            }
+        }
+    }
+
+    fn handle(
+        &self,
+        place: u64,
+        peer: &Key,
+        message: Message,
+        time: TimeMs,
+        sender: &mut impl Sender<PublicKey = Key>,
+    ) -> Result<(), Reason> {
+        match message {
+            Message::Offer(batch) => self.accept(&batch, peer, time, sender),
+            Message::Stored { root, signature } => {
+                if self.shared.core().acknowledgements.state(place, &root, signature)? {
+                    self.shared.change();
+                }
+                Ok(())
+            }
+            Message::Want(entries) => self.give(&entries, peer, sender),
+            Message::Have(batch) => self.receive(&batch),
+            Message::Alive(_) => Ok(()),
+        }
+    }
+
+    /// The second verification: verify, store, then state so.
+    fn accept(
+        &self,
+        batch: &[Vec<u8>],
+        peer: &Key,
+        time: TimeMs,
+        sender: &mut impl Sender<PublicKey = Key>,
+    ) -> Result<(), Reason> {
+        let verified = batch
+            .iter()
+            .map(|bytes| Verified::read(bytes, &self.network))
+            .collect::<Result<Vec<_>, Reason>>()?;
+        let mut core = self.shared.core();
+        let answers = core.offer(&verified, Source::Peer, time)?;
+        if answers.iter().all(Result::is_ok) {
+            let entries: Vec<Entry> = verified.iter().map(|verified| verified.entry).collect();
+            let (root, message) = core.acknowledgements.message(&entries);
+            let stored = Message::Stored { root, signature: self.key.sign(&message) };
+            sender.send(Recipients::One(peer.clone()), stored.to_bytes(), false);
+        }
+        drop(core);
+        self.shared.change();
+        Ok(())
+    }
+
+    fn give(
+        &self,
+        entries: &[Entry],
+        peer: &Key,
+        sender: &mut impl Sender<PublicKey = Key>,
+    ) -> Result<(), Reason> {
+        let mut found = Vec::new();
+        let core = self.shared.core();
+        for entry in entries {
+            if let Some(transaction) = core.transaction(entry)? {
+                found.push(transaction.to_bytes());
+            }
+        }
+        drop(core);
+        for batch in batches(&found) {
+            let have = Message::Have(batch.to_vec());
+            sender.send(Recipients::One(peer.clone()), have.to_bytes(), true);
+        }
+        Ok(())
+    }
+
+    /// Takes bodies that were asked for; others are ignored.
+    fn receive(&self, batch: &[Vec<u8>]) -> Result<(), Reason> {
+        let wanted = self.shared.wanted();
+        let mut verified = Vec::new();
+        for bytes in batch {
+            let transaction = tallystick_proofs::transaction::Transaction::from_bytes(
+                bytes,
+                tallystick_kernel::limits::TRANSACTION_BYTES_MAX,
+            )?;
+            let entry = tallystick_ledger::entry_of(&transaction);
+            if wanted.binary_search(&entry).is_err() {
+                continue;
+            }
+            match transaction.verify(&self.network) {
+                Ok(()) => verified.push(Verified { entry, transaction: Arc::new(transaction) }),
+                // The bytes are those that the block lists, so the block is invalid.
+                Err(reason) => self.shared.core().mark_invalid(entry, reason),
+            }
+        }
+        self.shared.core().store_for_vote(&verified)?;
+        self.shared.change();
+        Ok(())
+    }
+
+    /// Repeats what may have been lost: requests for bodies, offers without a quorum, signs of life.
+    pub async fn tick(self, clock: impl Clock, mut sender: impl Sender<PublicKey = Key>) {
+        for tick in 0_u64.. {
+            for part in self.shared.wanted().chunks(crate::gossip_message::BATCH_MAX) {
+                sender.send(Recipients::All, Message::Want(part.to_vec()).to_bytes(), true);
+            }
+            if tick % TICKS_PER_OFFER == 0 {
+                let waiting = self.shared.core().unacknowledged();
+                self.spread(&waiting, &mut sender);
+            }
+            let alone = self.shared.connected(now(&clock)) + 1 < self.validators.count();
+            if tick % TICKS_PER_ALIVE == 0 || (alone && tick < TICKS_PER_ALIVE * 10) {
+                let height = self.shared.core().state.height();
+                sender.send(Recipients::All, Message::Alive(height).to_bytes(), false);
+            }
+            clock.sleep(TICK).await;
+        }
+    }
+}
+
+/// Storage that fails cannot be trusted any more: the process ends, and a restart resumes from the
+/// last commit.
+pub fn stop_for(reason: Reason) {
+    tracing::error!(code = reason.code(), "storage failed; stopping");
+    std::process::exit(4);
+}

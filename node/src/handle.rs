@@ -1,0 +1,321 @@
+//! What the rest of a process asks of its node.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tallystick_crypto::PublicKey;
+use tallystick_kernel::{
+    AccountId, Amount, Codec, CurrencyCode, Digest, DurationMs, NetworkId, Reason, Reference,
+    ReserveId, TimeMs, TransactionId,
+};
+use tallystick_ledger::{Account, Admitted, Currency, Reserve, receipts};
+use tallystick_proofs::acknowledgement::AcknowledgementCertificate;
+use tallystick_proofs::finality::FinalityCertificate;
+use tallystick_proofs::receipt::Receipt;
+use tallystick_proofs::result::TransactionResult;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use crate::archive;
+use crate::block::Block;
+use crate::core::Verified;
+use crate::gossip::Submission;
+use crate::keys;
+use crate::kv::LedgerView;
+use crate::shared::Shared;
+
+/// How long a submission waits for a quorum's acknowledgement.
+const ACKNOWLEDGEMENT_WAIT: Duration = Duration::from_secs(2);
+
+/// How a submitted transaction was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubmissionOutcome {
+    /// A quorum stored it durably.
+    Acknowledged,
+    /// It is durable here; a quorum has not said so in time.
+    StoredHere,
+    /// It came before; this is what became of it so far.
+    First(TransactionStatus),
+    /// It was refused.
+    Refused(Reason),
+}
+
+/// Where a transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// Never seen here.
+    Unknown,
+    /// Stored, not in a final block yet.
+    Pending {
+        /// Whether a quorum has stored it.
+        acknowledged: bool,
+    },
+    /// Executed.
+    Final {
+        /// What became of it.
+        result: TransactionResult,
+        /// The height of the header that reports it; then there is a receipt.
+        reported_in: Option<u64>,
+    },
+    /// It was not included in time and never will be.
+    Expired,
+}
+
+/// How a node sees its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkStatus {
+    /// The network.
+    pub network: NetworkId,
+    /// The last executed height.
+    pub height: u64,
+    /// What the last final header reports as executed.
+    pub reported_height: u64,
+    /// The time of the last executed header.
+    pub time: TimeMs,
+    /// The root of the last checkpoint.
+    pub checkpoint_root: Digest,
+    /// How many validators there are.
+    pub validators: usize,
+    /// How many must agree.
+    pub quorum: usize,
+    /// How many other validators were heard lately.
+    pub connected: usize,
+    /// Transactions that wait for a block.
+    pub pool: usize,
+}
+
+/// A handle to a running node; cheap to clone, usable from any runtime.
+#[derive(Clone)]
+pub struct NodeHandle {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) submissions: mpsc::Sender<Submission>,
+    pub(crate) stop: Arc<Notify>,
+}
+
+pub(crate) fn system_time() -> TimeMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl NodeHandle {
+    /// Submits transactions in their canonical bytes and waits, two seconds at most, for a quorum to
+    /// store them; answers each in order.
+    ///
+    /// [`Reason::PoolFull`] when the node is saturated; [`Reason::NotReady`] when it stops.
+    pub async fn submit(
+        &self,
+        transactions: &[Vec<u8>],
+    ) -> Vec<(Option<TransactionId>, SubmissionOutcome)> {
+        let network = self.shared.core().network;
+        let read: Vec<Result<Verified, Reason>> =
+            transactions.iter().map(|bytes| Verified::read(bytes, &network)).collect();
+        let good: Vec<Verified> =
+            read.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
+        let mut answers = self.enter(good).await.into_iter();
+        let deadline = tokio::time::Instant::now() + ACKNOWLEDGEMENT_WAIT;
+        let mut outcomes = Vec::with_capacity(read.len());
+        for one in read {
+            outcomes.push(match one {
+                Err(reason) => (None, SubmissionOutcome::Refused(reason)),
+                Ok(verified) => {
+                    let id = verified.entry.id;
+                    let answer = answers.next().unwrap_or(Err(Reason::NotReady));
+                    (Some(id), self.outcome(&id, answer, deadline).await)
+                }
+            });
+        }
+        outcomes
+    }
+
+    async fn enter(&self, transactions: Vec<Verified>) -> Vec<Result<Admitted, Reason>> {
+        let count = transactions.len();
+        let (answer, answered) = oneshot::channel();
+        match self.submissions.try_send(Submission { transactions, answer }) {
+            Ok(()) => answered.await.unwrap_or_else(|_| vec![Err(Reason::NotReady); count]),
+            Err(mpsc::error::TrySendError::Full(_)) => vec![Err(Reason::PoolFull); count],
+            Err(mpsc::error::TrySendError::Closed(_)) => vec![Err(Reason::NotReady); count],
+        }
+    }
+
+    async fn outcome(
+        &self,
+        id: &TransactionId,
+        answer: Result<Admitted, Reason>,
+        deadline: tokio::time::Instant,
+    ) -> SubmissionOutcome {
+        match answer {
+            Ok(Admitted::New) => {}
+            Ok(Admitted::AlreadyHere) | Err(Reason::AlreadyExecuted) => {
+                return SubmissionOutcome::First(self.status(id));
+            }
+            Err(reason) => return SubmissionOutcome::Refused(reason),
+        }
+        let mut watch = self.shared.watch();
+        loop {
+            watch.mark_unchanged();
+            match self.status(id) {
+                TransactionStatus::Pending { acknowledged: false } => {}
+                _ => return SubmissionOutcome::Acknowledged,
+            }
+            if tokio::time::timeout_at(deadline, watch.changed()).await.is_err() {
+                return SubmissionOutcome::StoredHere;
+            }
+        }
+    }
+
+    /// Where a transaction stands.
+    pub fn status(&self, id: &TransactionId) -> TransactionStatus {
+        let core = self.shared.core();
+        if let Ok(Some(result)) = archive::result(core.kv.as_ref(), id) {
+            let reported_in = archive::reported_in(core.kv.as_ref(), result.height).unwrap_or(None);
+            return TransactionStatus::Final { result, reported_in };
+        }
+        if core.is_pending(id) {
+            return TransactionStatus::Pending { acknowledged: core.is_acknowledged(id) };
+        }
+        match core.kv.get(&keys::expired(id)) {
+            Ok(Some(_)) => TransactionStatus::Expired,
+            _ => TransactionStatus::Unknown,
+        }
+    }
+
+    /// Waits until a transaction is final and reported, or has expired, for `limit` at most.
+    pub async fn wait_final(&self, id: &TransactionId, limit: DurationMs) -> TransactionStatus {
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(limit.0);
+        let mut watch = self.shared.watch();
+        loop {
+            watch.mark_unchanged();
+            let status = self.status(id);
+            let ended = match status {
+                TransactionStatus::Final { .. } => {
+                    self.receipt(id).is_ok_and(|found| found.is_some())
+                }
+                TransactionStatus::Expired => true,
+                _ => false,
+            };
+            if ended || tokio::time::timeout_at(deadline, watch.changed()).await.is_err() {
+                return status;
+            }
+        }
+    }
+
+    /// The receipt of a transaction; none until it is reported and certified.
+    pub fn receipt(&self, id: &TransactionId) -> Result<Option<Receipt>, Reason> {
+        let kv = Arc::clone(&self.shared.core().kv);
+        archive::receipt(kv.as_ref(), id)
+    }
+
+    /// The acknowledgement certificate of a transaction that waits.
+    pub fn acknowledgement(&self, id: &TransactionId) -> Option<AcknowledgementCertificate> {
+        self.shared.core().acknowledgements.certificate(id)
+    }
+
+    /// An account, with its free balances and the sums of its reserves.
+    pub fn account(
+        &self,
+        id: &AccountId,
+    ) -> Option<(Account, Vec<(CurrencyCode, Amount, Amount)>)> {
+        let core = self.shared.core();
+        let account = core.state.account(id)?.clone();
+        let mut balances: Vec<(CurrencyCode, Amount, Amount)> = Vec::new();
+        for (code, _) in core.state.currencies() {
+            let of_currency =
+                core.state.reserves_of(id).filter(|(_, reserve)| reserve.currency == *code);
+            // Conservation keeps every such sum within the supply.
+            let reserved = Amount::sum(of_currency.map(|(_, reserve)| reserve.amount));
+            let reserved = reserved.unwrap_or(Amount::MAX);
+            let free = core.state.free(id, code);
+            if !free.is_zero() || !reserved.is_zero() {
+                balances.push((*code, free, reserved));
+            }
+        }
+        Some((account, balances))
+    }
+
+    /// Reserves of an account after `after`, in the order of their ids, at most `count_max`; with a
+    /// mandate only those locked to it.
+    pub fn reserves(
+        &self,
+        account: &AccountId,
+        mandate: Option<&PublicKey>,
+        after: Option<&ReserveId>,
+        count_max: usize,
+    ) -> Vec<(ReserveId, Reserve)> {
+        let core = self.shared.core();
+        core.state
+            .reserves_of(account)
+            .filter(|(id, _)| after.is_none_or(|after| *id > *after))
+            .filter(|(_, reserve)| {
+                mandate.is_none_or(|key| {
+                    reserve.lock.as_ref().is_some_and(|lock| lock.mandate == *key)
+                })
+            })
+            .take(count_max)
+            .map(|(id, reserve)| (id, reserve.clone()))
+            .collect()
+    }
+
+    /// A currency.
+    pub fn currency(&self, code: &CurrencyCode) -> Option<Currency> {
+        self.shared.core().state.currency(code).copied()
+    }
+
+    /// Successful transactions that paid `payee` under `reference`, at most `count_max`.
+    pub fn by_reference(
+        &self,
+        payee: &AccountId,
+        reference: &Reference,
+        count_max: usize,
+    ) -> Result<Vec<TransactionId>, Reason> {
+        let kv = Arc::clone(&self.shared.core().kv);
+        receipts::by_reference(&LedgerView(kv.as_ref()), payee, reference, count_max)
+    }
+
+    /// A final block with its certificate, where it has one of its own.
+    pub fn block(
+        &self,
+        height: u64,
+    ) -> Result<Option<(Block, Option<FinalityCertificate>)>, Reason> {
+        let kv = Arc::clone(&self.shared.core().kv);
+        let Some(block) = archive::block(kv.as_ref(), height)? else { return Ok(None) };
+        Ok(Some((block, archive::certificate(kv.as_ref(), height)?)))
+    }
+
+    /// The genesis file's bytes.
+    pub fn genesis(&self) -> Vec<u8> {
+        self.shared.core().genesis.to_bytes()
+    }
+
+    /// How the node sees its network.
+    pub fn network_status(&self) -> NetworkStatus {
+        let connected = self.shared.connected(system_time());
+        let core = self.shared.core();
+        NetworkStatus {
+            network: core.network,
+            height: core.state.height(),
+            reported_height: core.tip.executed_height,
+            time: core.state.time(),
+            checkpoint_root: core.state.head().checkpoint_root,
+            validators: core.genesis.validators.count(),
+            quorum: core.genesis.validators.quorum(),
+            connected,
+            pool: core.pool.len(),
+        }
+    }
+
+    /// Ready means: a first block is final, and a quorum is there. [`Reason::NotReady`] otherwise.
+    pub fn ready(&self) -> Result<(), Reason> {
+        let status = self.network_status();
+        let present = status.connected + 1 >= status.quorum;
+        if status.height > 0 && present { Ok(()) } else { Err(Reason::NotReady) }
+    }
+
+    /// A receiver that wakes whenever something was stored, acknowledged or executed.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.shared.watch()
+    }
+
+    /// Asks the node to stop; [`crate::engine::Running::join`] waits until it has.
+    pub fn shutdown(&self) {
+        self.stop.notify_one();
+    }
+}

@@ -1,0 +1,66 @@
+//! Durable storage in a folder, on fjall.
+
+use std::path::Path;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use tallystick_kernel::Reason;
+use tallystick_ledger::StateChange;
+use tallystick_ledger::state_key::Visit;
+
+use crate::kv::Kv;
+
+/// Bytes of cache and of memtable: a node must be small enough that several fit on a laptop.
+const CACHE_BYTES: u64 = 16 << 20;
+const MEMTABLE_BYTES: u64 = 8 << 20;
+
+/// One keyspace in one folder; every commit is synced to disk.
+pub struct FjallKv {
+    database: Database,
+    keyspace: Keyspace,
+}
+
+impl FjallKv {
+    /// Opens or creates the storage; [`Reason::StorageFailed`], with the cause in the log.
+    pub fn open(folder: &Path) -> Result<FjallKv, Reason> {
+        let database = Database::builder(folder)
+            .cache_size(CACHE_BYTES)
+            .worker_threads(1)
+            .open()
+            .map_err(|error| failed("open", &error))?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        let keyspace =
+            database.keyspace("node", options).map_err(|error| failed("keyspace", &error))?;
+        Ok(FjallKv { database, keyspace })
+    }
+}
+
+fn failed(action: &str, error: &fjall::Error) -> Reason {
+    tracing::error!(action, %error, "storage failed");
+    Reason::StorageFailed
+}
+
+impl Kv for FjallKv {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
+        let found = self.keyspace.get(key).map_err(|error| failed("get", &error))?;
+        Ok(found.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), Reason> {
+        for guard in self.keyspace.prefix(prefix) {
+            let (key, value) = guard.into_inner().map_err(|error| failed("scan", &error))?;
+            visit(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    fn commit(&self, changes: Vec<StateChange>) -> Result<(), Reason> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        for StateChange { key, value } in changes {
+            match value {
+                Some(value) => batch.insert(&self.keyspace, key, value),
+                None => batch.remove(&self.keyspace, key),
+            }
+        }
+        batch.commit().map_err(|error| failed("commit", &error))
+    }
+}

@@ -1,0 +1,137 @@
+//! Proposing and judging blocks on the shared state.
+
+use std::sync::Arc;
+
+use tallystick_kernel::{DurationMs, Reason, TimeMs};
+use tallystick_ledger::{Ancestor, BlockContext, Found, Verdict, build, check};
+use tallystick_proofs::header::Entry;
+use tallystick_proofs::transaction::Transaction;
+
+use crate::block::Block;
+use crate::core::Core;
+
+/// The shortest time between a block and its parent: what arrives meanwhile goes along.
+pub const GATHERING: DurationMs = DurationMs(40);
+
+/// What a proposer should do now.
+#[derive(Debug)]
+pub enum Proposal {
+    /// Propose this.
+    Block(Box<Block>),
+    /// There is nothing to do; look again after this time, or when something changed.
+    Wait(DurationMs),
+    /// These bodies of ancestors must be here first.
+    Missing(Vec<Entry>),
+}
+
+impl Core {
+    /// Makes a block on `chain` (the parent first, then its ancestors down to the executed ones),
+    /// if there is a reason for one.
+    ///
+    /// Returns [`Reason::NotReady`] when this node cannot propose here, and storage's reasons.
+    pub fn propose(
+        &mut self,
+        chain: &[Arc<Block>],
+        proposer: u64,
+        now: TimeMs,
+    ) -> Result<Proposal, Reason> {
+        let parent = &chain.first().ok_or(Reason::NotReady)?.header;
+        let ancestors = match self.ancestors_of(chain)? {
+            Ok(ancestors) => ancestors,
+            Err(missing) => return Ok(Proposal::Missing(missing)),
+        };
+        let earliest = parent.time.after(GATHERING);
+        let idle_until = parent.time.after(self.genesis.parameters.idle_interval);
+        let unreported = self.unreported && parent.executed_height < self.state.height();
+        let busy = unreported || !self.pool.is_empty();
+        if now < earliest && now < idle_until {
+            return Ok(Proposal::Wait(DurationMs(earliest.0 - now.0)));
+        }
+        if !busy && now < idle_until {
+            return Ok(Proposal::Wait(DurationMs(idle_until.0 - now.0)));
+        }
+        let context =
+            BlockContext { parent, ancestors: &ancestors, now, proposer, rules: self.rules };
+        let (header, entries) = build(&self.state, &self.pool, &context)?;
+        if entries.is_empty() && !self.has_reason(&header, parent, now) {
+            // What waits cannot go into a block on these ancestors.
+            return Ok(Proposal::Wait(GATHERING));
+        }
+        Ok(Proposal::Block(Box::new(Block { header, entries })))
+    }
+
+    /// Judges `chain[0]`, proposed by the validator at `proposer` on `chain[1..]`.
+    pub fn judge(
+        &mut self,
+        chain: &[Arc<Block>],
+        proposer: u64,
+        now: TimeMs,
+    ) -> Result<Verdict, Reason> {
+        let [block, ancestors @ ..] = chain else { return Err(Reason::NotReady) };
+        let parent = &ancestors.first().ok_or(Reason::NotReady)?.header;
+        let missing = self.missing(&block.entries)?;
+        if !missing.is_empty() {
+            return Ok(Verdict::Wait(tallystick_ledger::Waiting::Bodies(missing)));
+        }
+        let known = match self.ancestors_of(ancestors)? {
+            Ok(known) => known,
+            Err(missing) => return Ok(Verdict::Wait(tallystick_ledger::Waiting::Bodies(missing))),
+        };
+        let context = BlockContext { parent, ancestors: &known, now, proposer, rules: self.rules };
+        let bodies = |entry: &Entry| self.find(entry);
+        Ok(check(&self.state, &context, &block.header, &block.entries, &bodies))
+    }
+
+    /// The ancestors above the executed ones, or the bodies that are missing to know them.
+    fn ancestors_of(
+        &mut self,
+        chain: &[Arc<Block>],
+    ) -> Result<Result<Vec<Ancestor>, Vec<Entry>>, Reason> {
+        let head = self.state.height();
+        self.ancestors.retain(|(height, _), _| *height > head);
+        let mut ancestors = Vec::new();
+        for block in chain.iter().filter(|block| block.header.height > head) {
+            let key = (block.header.height, block.header.id().0);
+            if let Some(known) = self.ancestors.get(&key) {
+                ancestors.push(Ancestor::clone(known));
+                continue;
+            }
+            let missing = self.missing(&block.entries)?;
+            if !missing.is_empty() {
+                return Ok(Err(missing));
+            }
+            let transactions = self.transactions(&block.entries)?;
+            let listed = block.entries.iter().zip(transactions.iter().map(Arc::as_ref));
+            let ancestor = Ancestor::new(block.header.height, listed);
+            self.ancestors.insert(key, Arc::new(ancestor.clone()));
+            ancestors.push(ancestor);
+        }
+        Ok(Ok(ancestors))
+    }
+
+    /// The transactions of a block whose bodies are all here.
+    pub(crate) fn transactions(&self, entries: &[Entry]) -> Result<Vec<Arc<Transaction>>, Reason> {
+        entries.iter().map(|entry| self.transaction(entry)?.ok_or(Reason::StorageCorrupt)).collect()
+    }
+
+    fn find(&self, entry: &Entry) -> Found {
+        if let Some(reason) = self.invalid(entry) {
+            return Found::Invalid(reason);
+        }
+        match self.transaction(entry) {
+            Ok(Some(transaction)) => Found::Verified(transaction),
+            _ => Found::Missing,
+        }
+    }
+
+    /// Whether an empty block is worth making: it reports a transaction, or the network is idle.
+    fn has_reason(
+        &self,
+        header: &tallystick_proofs::header::Header,
+        parent: &tallystick_proofs::header::Header,
+        now: TimeMs,
+    ) -> bool {
+        let reports = self.unreported && header.executed_height > parent.executed_height;
+        reports || now >= parent.time.after(self.genesis.parameters.idle_interval)
+    }
+}
