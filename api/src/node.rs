@@ -28,17 +28,19 @@ pub struct NetworkStatus {
     pub network: NetworkId,
     /// Its name for people.
     pub name: String,
-    /// The height of the last final block.
+    /// The height of the last final block that this node has executed.
     pub height: u64,
-    /// Up to which height transactions are executed.
-    pub executed_height: u64,
-    /// The time of the last final block.
+    /// Up to which height results are reported: for these there are receipts.
+    pub reported_height: u64,
+    /// The time of the block at `height`.
     pub time_ms: u64,
+    /// The root of the last checkpoint of the state, hexadecimal; the same on every node.
+    pub checkpoint_root: String,
     /// How many validators there are.
     pub validators: u64,
     /// How many of them must agree.
     pub quorum: u64,
-    /// How many other validators this one is connected to.
+    /// How many other validators this one heard of lately.
     pub peers_connected: u64,
     /// Transactions that wait for a block.
     pub pool_size: u64,
@@ -239,8 +241,10 @@ pub struct Block {
     pub header: Bytes,
     /// What it orders.
     pub entries: Vec<BlockEntry>,
-    /// The finality certificate in its canonical encoding.
-    pub certificate: Bytes,
+    /// The finality certificate in its canonical encoding; not there when the block became final
+    /// through a descendant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Bytes>,
 }
 
 /// One entry of a block.
@@ -311,6 +315,13 @@ impl NodeClient {
         let wait = wait.min(WAIT_MAX);
         let path = format!("/v1/transactions/{id}?wait=final&timeout_ms={}", wait.0);
         self.any(async |node| node.get_waiting(&path, wait).await).await
+    }
+
+    /// The proof that a quorum stored a transaction that still waits; [`Reason::NotFound`] before
+    /// and after. The caller MUST verify it.
+    pub async fn acknowledgement(&self, id: &TransactionId) -> Result<Vec<u8>, ApiError> {
+        let path = format!("/v1/transactions/{id}/acknowledgement");
+        self.any(async |node| node.get_bytes(&path, CBOR).await).await
     }
 
     /// The receipt of a transaction; [`Reason::NotFound`] until it is reported. The caller MUST

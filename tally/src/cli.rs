@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::{doctor, receipt};
 use crate::failure::Failure;
 use crate::output::{Format, Output};
+use crate::roles::{self, RoleArgs};
 use crate::up;
 
 /// Payments that settle on a ledger of your own: issuer, wallet, merchant and nodes in one binary.
@@ -30,6 +31,9 @@ struct Cli {
 enum Command {
     /// Run a whole network on this machine, and keep it running.
     Up(up::UpArgs),
+    /// Run one validator, from a configuration file.
+    #[command(after_help = "Example:\n  tally node --config .tally/node-0/config.toml")]
+    Node(RoleArgs),
     /// Look into receipts.
     Receipt(receipt::ReceiptArgs),
     /// Say what this machine offers and what a data folder holds.
@@ -52,6 +56,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::Up(args) => up::run(&args, output),
+        Command::Node(args) => roles::node::run(&args),
         Command::Receipt(args) => receipt::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, output),
     }

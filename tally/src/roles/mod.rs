@@ -1,6 +1,8 @@
 //! The roles: each a process of its own that serves HTTP from a configuration file.
 
 pub mod node;
+pub mod node_json;
+pub mod node_routes;
 
 use std::path::PathBuf;
 
@@ -51,7 +53,7 @@ pub fn begin(args: &RoleArgs) -> Result<Runtime, Failure> {
     if let Some(parent) = args.parent {
         bind_to_parent(parent)?;
     }
-    telemetry::begin("info");
+    telemetry::begin("info,commonware=warn");
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).thread_name("tally-http").enable_all().build();
     runtime.map_err(|error| Failure::new(Reason::Internal).cause(error.to_string()))

@@ -2,14 +2,24 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tallystick_crypto::PublicKey;
 use tallystick_kernel::Reason;
+use tallystick_ledger::Rules;
+use tallystick_node::Running;
+use zeroize::Zeroizing;
 
-use crate::config::Config;
+use super::{RoleArgs, node_routes};
+use crate::commands::receipt::read_genesis;
+use crate::config::{self, Config};
+use crate::data_folder::DataFolder;
 use crate::failure::Failure;
+use crate::http::{Gate, server};
+use crate::key_file::{KeyFile, MachineKey};
 use crate::up::MACHINE_KEY_FILE;
-use crate::up::founding::{GENESIS_FILE, Network, node_name};
+use crate::up::founding::{GENESIS_FILE, Network, VALIDATOR_KEY, node_name};
 use crate::up::plan::{Role, beside};
 
 /// The configuration of a node. Paths are taken from the folder of the file.
@@ -45,10 +55,72 @@ impl Config for NodeConfig {
         &["listen", "data", "genesis", "machine_key", "listen_peers"];
 }
 
+/// Runs a node until it is told to stop.
+pub fn run(args: &RoleArgs) -> Result<(), Failure> {
+    let runtime = super::begin(args)?;
+    let file = args.config_file()?;
+    let config: NodeConfig = config::load(file, &args.flags())?;
+    let folder = DataFolder::open(&config::relative_to(file, &config.data), "node")?;
+    let machine_key = MachineKey::read(&config::relative_to(file, &config.machine_key))?;
+    let keys = KeyFile::open(folder.path(), &machine_key)?;
+    let genesis = read_genesis(&config::relative_to(file, &config.genesis))?;
+    let name = genesis.name.clone();
+    let listener = runtime.block_on(server::bind(config.listen))?;
+    let running = start(&config, &folder, &keys, genesis)?;
+    let handle = running.handle.clone();
+    let public_url = format!("http://{}", config.listen);
+    let gate = Gate { public_url, ..Gate::default() };
+    let router = node_routes::routes(gate).into_router(node_routes::App::new(handle.clone(), name));
+    tracing::info!(listen = %config.listen, peers = %config.listen_peers, "node serves");
+    runtime.block_on(async {
+        let engine = tokio::task::spawn_blocking(move || running.join());
+        let (engine_ended, ended) = tokio::sync::oneshot::channel();
+        let watched = tokio::spawn(async move {
+            let joined = engine.await.unwrap_or(Err(Reason::Internal));
+            let _ = engine_ended.send(());
+            joined
+        });
+        let stop = async {
+            tokio::select! {
+                () = server::stop_signal() => {}
+                _ = ended => tracing::error!("the engine ended by itself"),
+            }
+        };
+        server::serve(listener, router, stop).await;
+        handle.shutdown();
+        let joined = watched.await.unwrap_or(Err(Reason::Internal));
+        tracing::info!("node stopped");
+        joined.map_err(Failure::from)
+    })
+}
+
+fn start(
+    config: &NodeConfig,
+    folder: &DataFolder,
+    keys: &KeyFile,
+    genesis: tallystick_proofs::genesis::Genesis,
+) -> Result<Running, Failure> {
+    let seed = keys.require(VALIDATOR_KEY)?.try_into().map_err(|_| Reason::StorageCorrupt)?;
+    let peer = |peer: &Peer| Ok((peer.key.parse::<PublicKey>()?, peer.address));
+    let peers = config.peers.iter().map(peer).collect::<Result<_, Reason>>();
+    let started = tallystick_node::run(tallystick_node::NodeConfig {
+        genesis: Arc::new(genesis),
+        seed: Zeroizing::new(seed),
+        folder: folder.file("state"),
+        listen: config.listen_peers,
+        peers: peers.map_err(|reason| Failure::new(reason).cause("the key of a peer"))?,
+        worker_threads: WORKER_THREADS,
+        rules: Rules::default(),
+    });
+    started.map_err(|reason| {
+        Failure::new(reason).cause(format!("starting the engine on {}", config.listen_peers))
+    })
+}
+
 /// The node at `index` of a local network.
 pub fn plan(folder: &Path, network: &Network, index: usize) -> Result<Role, Failure> {
     let shape = &network.shape;
-    let peer = |(index, key): (usize, &tallystick_crypto::PublicKey)| Peer {
+    let peer = |(index, key): (usize, &PublicKey)| Peer {
         key: key.to_string(),
         address: shape.node_peers(index),
     };
@@ -69,3 +141,5 @@ pub fn plan(folder: &Path, network: &Network, index: usize) -> Result<Role, Fail
         config: toml::to_string(&config).map_err(|_| Reason::Internal)?,
     })
 }
+
+const WORKER_THREADS: usize = 2;

@@ -66,11 +66,12 @@ pub fn publish(
     folder: &DataFolder,
     network: &Network,
     children: &[Running],
+    ready_after: Duration,
 ) -> Result<(), Failure> {
     let description =
         toml::to_string(&network.description()).map_err(|_| tallystick_kernel::Reason::Internal)?;
     write_atomically(&folder.file(NETWORK_FILE), description.as_bytes(), 0o644)?;
-    let up = up(network, children, None);
+    let up = up(network, children, ready_after);
     let text = serde_json::to_vec_pretty(&up).map_err(|_| tallystick_kernel::Reason::Internal)?;
     write_atomically(&folder.file(UP_FILE), &text, 0o644)
 }
@@ -89,8 +90,7 @@ pub fn show(
     ready_after: Duration,
     output: Output,
 ) {
-    let ready_ms = u64::try_from(ready_after.as_millis()).unwrap_or(u64::MAX);
-    output.show(&up(network, children, Some(ready_ms)), |up| {
+    output.show(&up(network, children, ready_after), |up| {
         let mut text = format!("{:<13}{:>8}  {:<22}data\n", "role", "pid", "address");
         for process in &up.roles {
             let pid = process.pid.map_or("-".to_owned(), |pid| pid.to_string());
@@ -98,13 +98,13 @@ pub fn show(
                 format!("{:<13}{pid:>8}  {:<22}{}\n", process.role, process.address, process.data);
             text.push_str(&row);
         }
-        text.push_str(&format!("\nready after {ready_ms} ms; Ctrl-C stops everything\n"));
+        text.push_str(&format!("\nready after {} ms; Ctrl-C stops everything\n", up.ready_ms));
         text.push_str(&next_command(folder.path(), network));
         text
     });
 }
 
-fn up<'a>(network: &'a Network, children: &'a [Running], ready_ms: Option<u64>) -> Up<'a> {
+fn up<'a>(network: &'a Network, children: &'a [Running], ready_after: Duration) -> Up<'a> {
     let process = |child: &'a Running| Process {
         role: &child.role.name,
         pid: child.pid(),
@@ -114,7 +114,7 @@ fn up<'a>(network: &'a Network, children: &'a [Running], ready_ms: Option<u64>) 
     Up {
         network: &network.id,
         pid: std::process::id(),
-        ready_ms,
+        ready_ms: u64::try_from(ready_after.as_millis()).unwrap_or(u64::MAX),
         roles: children.iter().map(process).collect(),
     }
 }

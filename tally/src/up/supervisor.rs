@@ -1,6 +1,6 @@
 //! The parent: starts the roles, tells that they are ready, keeps them running, stops them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tallystick_kernel::Reason;
 use tokio::runtime::Builder;
@@ -40,9 +40,12 @@ pub fn supervise(
             () = signals.stop() => return Ok(()),
             ready = wait_ready(&mut children) => ready?,
         }
-        published::publish(folder, network, &children)?;
-        published::show(folder, network, &children, started.elapsed(), output);
-        keep_running(folder, network, &mut children, &mut signals, args.no_restart, output).await
+        let ready_after = started.elapsed();
+        published::publish(folder, network, &children, ready_after)?;
+        published::show(folder, network, &children, ready_after, output);
+        let mut keeper =
+            Keeper { folder, network, ready_after, output, restarts: !args.no_restart };
+        keeper.keep_running(&mut children, &mut signals).await
     });
     output.note("stopping");
     published::withdraw(folder);
@@ -50,43 +53,57 @@ pub fn supervise(
     ended
 }
 
-async fn keep_running(
-    folder: &DataFolder,
-    network: &Network,
-    children: &mut [Running],
-    signals: &mut Signals,
-    no_restart: bool,
+/// What the parent needs to know to keep a network running.
+struct Keeper<'a> {
+    folder: &'a DataFolder,
+    network: &'a Network,
+    ready_after: Duration,
     output: Output,
-) -> Result<(), Failure> {
-    let mut due: Vec<(Instant, usize)> = Vec::new();
-    loop {
-        for (index, child) in children.iter_mut().enumerate() {
-            if let Some(ended) = child.poll() {
-                let name = &child.role.name;
-                let then = if no_restart { "and stays so" } else { "and is started again" };
-                output.note(&format!("{name} ended with {} {then}", ended.status));
-                if !no_restart {
-                    due.push((ended.restart_at, index));
-                }
+    restarts: bool,
+}
+
+impl Keeper<'_> {
+    async fn keep_running(
+        &mut self,
+        children: &mut [Running],
+        signals: &mut Signals,
+    ) -> Result<(), Failure> {
+        let mut due: Vec<(Instant, usize)> = Vec::new();
+        loop {
+            due.extend(self.ended(children));
+            let (now_due, later): (Vec<_>, Vec<_>) =
+                due.into_iter().partition(|(time, _)| *time <= Instant::now());
+            due = later;
+            for (_, index) in &now_due {
+                children[*index].restart()?;
+            }
+            if !now_due.is_empty() {
+                published::publish(self.folder, self.network, children, self.ready_after)?;
+            }
+            let next = due.iter().map(|(time, _)| *time).min();
+            tokio::select! {
+                event = signals.next() => match event {
+                    Event::Stop => return Ok(()),
+                    Event::Child => {}
+                },
+                () = until(next) => {}
             }
         }
-        let (now_due, later): (Vec<_>, Vec<_>) =
-            due.into_iter().partition(|(time, _)| *time <= Instant::now());
-        due = later;
-        for (_, index) in &now_due {
-            children[*index].restart()?;
+    }
+
+    /// The children that have ended by themselves, with the time to start them again.
+    fn ended(&self, children: &mut [Running]) -> Vec<(Instant, usize)> {
+        let mut due = Vec::new();
+        for (index, child) in children.iter_mut().enumerate() {
+            let Some(ended) = child.poll() else { continue };
+            let then = if self.restarts { "is started again" } else { "stays so" };
+            let name = &child.role.name;
+            self.output.note(&format!("{name} ended with {} and {then}", ended.status));
+            if self.restarts {
+                due.push((ended.restart_at, index));
+            }
         }
-        if !now_due.is_empty() {
-            published::publish(folder, network, children)?;
-        }
-        let next = due.iter().map(|(time, _)| *time).min();
-        tokio::select! {
-            event = signals.next() => match event {
-                Event::Stop => return Ok(()),
-                Event::Child => {}
-            },
-            () = until(next) => {}
-        }
+        due
     }
 }
 

@@ -1,0 +1,144 @@
+//! What a node's state looks like in JSON.
+
+use tallystick_api::node as json;
+use tallystick_api::{Bytes, Problem};
+use tallystick_kernel::{
+    AccountId, Amount, Codec as _, CurrencyCode, ReserveId, TransactionId, hex,
+};
+use tallystick_ledger::{Account, Currency, Reserve};
+use tallystick_node::block::Block;
+use tallystick_node::{NetworkStatus, SubmissionOutcome, TransactionStatus};
+use tallystick_proofs::action::Lock;
+use tallystick_proofs::finality::FinalityCertificate;
+
+/// `GET /v1/network`.
+pub fn network(status: &NetworkStatus, name: &str) -> json::NetworkStatus {
+    json::NetworkStatus {
+        network: status.network,
+        name: name.to_owned(),
+        height: status.height,
+        reported_height: status.reported_height,
+        time_ms: status.time.0,
+        checkpoint_root: hex::encode(&status.checkpoint_root),
+        validators: status.validators as u64,
+        quorum: status.quorum as u64,
+        peers_connected: status.connected as u64,
+        pool_size: status.pool as u64,
+    }
+}
+
+/// Where a transaction stands.
+pub fn transaction(id: TransactionId, status: &TransactionStatus) -> json::TransactionStatus {
+    let mut shown = json::TransactionStatus {
+        id,
+        state: json::TransactionState::Unknown,
+        acknowledged: false,
+        result: None,
+        reported_in: None,
+    };
+    match status {
+        TransactionStatus::Unknown => {}
+        TransactionStatus::Expired => shown.state = json::TransactionState::Expired,
+        TransactionStatus::Pending { acknowledged } => {
+            shown.state = json::TransactionState::Pending;
+            shown.acknowledged = *acknowledged;
+        }
+        TransactionStatus::Final { result, reported_in } => {
+            shown.state = json::TransactionState::Final;
+            shown.reported_in = *reported_in;
+            shown.result = Some(json::FinalResult {
+                success: result.is_success(),
+                code: result.failure.map(|reason| reason.code().to_owned()),
+                height: result.height,
+                index: result.index,
+            });
+        }
+    }
+    shown
+}
+
+/// How a transaction was received.
+pub fn submission(id: Option<TransactionId>, outcome: &SubmissionOutcome) -> json::Submission {
+    let mut shown = json::Submission {
+        id,
+        outcome: json::Reception::Acknowledged,
+        status: None,
+        problem: None,
+    };
+    match outcome {
+        SubmissionOutcome::Acknowledged => {}
+        SubmissionOutcome::StoredHere => shown.outcome = json::Reception::StoredHere,
+        SubmissionOutcome::First(status) => {
+            shown.outcome = json::Reception::FirstAnswer;
+            shown.status = id.map(|id| transaction(id, status));
+        }
+        SubmissionOutcome::Refused(reason) => {
+            shown.outcome = json::Reception::Refused;
+            shown.problem = Some(Problem::new(*reason));
+        }
+    }
+    shown
+}
+
+/// An account.
+pub fn account(
+    id: AccountId,
+    account: &Account,
+    balances: &[(CurrencyCode, Amount, Amount)],
+) -> json::Account {
+    let balance = |(currency, free, reserved): &(CurrencyCode, Amount, Amount)| json::Balance {
+        currency: *currency,
+        free: *free,
+        reserved: *reserved,
+    };
+    json::Account {
+        id,
+        threshold: u64::from(account.owners.threshold),
+        keys: account.owners.keys.iter().map(ToString::to_string).collect(),
+        balances: balances.iter().map(balance).collect(),
+    }
+}
+
+/// A reserve.
+pub fn reserve(id: ReserveId, reserve: &Reserve) -> json::Reserve {
+    let lock = |lock: &Lock| json::Lock {
+        mandate: lock.mandate.to_string(),
+        payment_max: lock.payment_max,
+        payees: lock.payees.clone(),
+        unlock_delay_ms: lock.unlock_delay.0,
+    };
+    json::Reserve {
+        id,
+        account: reserve.account,
+        currency: reserve.currency,
+        amount: reserve.amount,
+        lock: reserve.lock.as_ref().map(lock),
+        expiry_ms: reserve.expiry.map(|time| time.0),
+        created_height: reserve.created_height,
+        unlock_at_ms: reserve.unlock_at.map(|time| time.0),
+    }
+}
+
+/// A currency.
+pub fn currency(code: CurrencyCode, currency: &Currency) -> json::Currency {
+    json::Currency {
+        code,
+        exponent: currency.exponent,
+        authority: currency.authority,
+        supply: currency.supply,
+    }
+}
+
+/// A final block.
+pub fn block(block: &Block, certificate: Option<&FinalityCertificate>) -> json::Block {
+    let entry = |entry: &tallystick_proofs::header::Entry| json::BlockEntry {
+        id: entry.id,
+        witness_hash: Bytes(entry.witness_hash.to_vec()),
+    };
+    json::Block {
+        height: block.header.height,
+        header: Bytes(block.header.to_bytes()),
+        entries: block.entries.iter().map(entry).collect(),
+        certificate: certificate.map(|certificate| Bytes(certificate.to_bytes())),
+    }
+}
