@@ -120,15 +120,15 @@ fn only_a_locked_reserve_is_unlocked() {
 fn an_expired_reserve_can_only_be_closed() {
     let mut world = World::new();
     let (alice, shop) = (world.alice(), world.shop());
-    let expiry = Some(world.now.after(DurationMs::seconds(10)));
-    let open = world.open(&[100], None, expiry);
-    let locked = world.open(&[100], Some(lock()), expiry);
+    let expiry = world.now.after(DurationMs::seconds(10));
+    let open = world.open(&[100], None, Some(expiry));
+    let locked = world.open(&[100], Some(lock()), Some(expiry));
     // At `expiry` exactly it has expired.
-    world.now = TimeMs(expiry.unwrap().0 - 1001);
+    world.now = TimeMs(expiry.0 - 1001);
     let pay = |reserves: &[ReserveId]| remit(shop, 1, reserves, &[]);
-    let just = world.open(&[1], None, Some(TimeMs(expiry.unwrap().0 + 1)));
+    let just = world.open(&[1], None, Some(TimeMs(expiry.0 + 1)));
     assert_eq!(world.state.reserve(&just[0]).unwrap().amount, amount(1));
-    world.now = TimeMs(expiry.unwrap().0 - 1000);
+    world.now = TimeMs(expiry.0 - 1000);
     assert_eq!(world.run(alice, pay(&open), &[ALICE]), Some(Reason::ReserveExpired));
     assert_eq!(world.run(alice, pay(&locked), &[MANDATE]), Some(Reason::ReserveExpired));
     assert_eq!(world.run(alice, close(&open), &[ALICE]), None);

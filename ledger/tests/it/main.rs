@@ -1,7 +1,11 @@
 //! Tests of the ledger through its public face.
 
 #[cfg(test)]
+mod against_model;
+#[cfg(test)]
 mod blocks;
+#[cfg(test)]
+mod chain;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
@@ -10,6 +14,8 @@ mod money;
 mod pool;
 #[cfg(test)]
 mod precedence;
+#[cfg(test)]
+mod random;
 #[cfg(test)]
 mod storage;
 #[cfg(test)]

@@ -108,7 +108,7 @@ fn reserves_are_opened_and_closed_without_loss() {
     assert_eq!(reserves.len(), 3);
     assert_eq!(world.free(world.alice()), 400);
     assert_eq!(world.state.reserves_of(&world.alice()).count(), 3);
-    let close = Action::ReserveClose { reserves: reserves.clone() };
+    let close = Action::ReserveClose { reserves };
     assert_eq!(world.run(world.alice(), close.clone(), &[ALICE]), None);
     assert_eq!(world.free(world.alice()), 1000);
     assert_eq!(world.run(world.alice(), close, &[ALICE]), Some(Reason::ReserveUnknown));

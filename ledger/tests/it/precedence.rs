@@ -238,7 +238,7 @@ fn the_form_is_judged_before_the_network_and_that_before_the_witness() {
     assert_eq!(verify(&wrong), Err(Reason::SignatureMissing));
     wrong.witness.0 = vec![good.witness.0[0], good.witness.0[0]];
     assert_eq!(verify(&wrong), Err(Reason::WitnessOrder));
-    wrong.witness = good.witness.clone();
+    wrong.witness = good.witness;
     assert_eq!(verify(&wrong), Ok(()));
     wrong.witness.0[0].1.0[3] ^= 1;
     assert_eq!(verify(&wrong), Err(Reason::SignatureInvalid));

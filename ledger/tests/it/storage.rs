@@ -172,7 +172,7 @@ fn a_receipt_leads_from_the_transaction_to_the_header() {
         // Everything fits but the certificate, which has no signatures.
         assert_eq!(made.verify(&world.genesis).unwrap_err(), Reason::CertificateShort);
     }
-    let late = receipt(&world.store, pays[0].clone(), header.clone(), above + 1, vec![], finality);
+    let late = receipt(&world.store, pays[0].clone(), header, above + 1, vec![], finality);
     assert_eq!(late.unwrap_err(), Reason::NotFound);
     let kept = results_at(&world.store, above + 1).unwrap();
     assert_eq!(kept.len(), 2);
