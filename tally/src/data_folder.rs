@@ -158,7 +158,7 @@ fn foreign_entry(path: &Path) -> Result<Option<String>, Failure> {
     let entries = fs::read_dir(path).map_err(|error| Failure::file(path, &error))?;
     let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     let expected = |name: &str| {
-        [LOCK_FILE, LOG_FILE, KEYS_FILE].contains(&name)
+        [LOCK_FILE, LOG_FILE, KEYS_FILE, SECRETS_FILE].contains(&name)
             || name.ends_with(".toml")
             || name.starts_with('.')
     };
@@ -169,8 +169,10 @@ fn foreign_entry(path: &Path) -> Result<Option<String>, Failure> {
 pub const MARKER_FILE: &str = "tallystick.toml";
 /// Where a process of [`crate::up`] logs.
 pub const LOG_FILE: &str = "log.txt";
-/// A process's keys, encrypted.
+/// A party's key store, encrypted.
 pub const KEYS_FILE: &str = "keys";
+/// Secrets that are not keys of the store, encrypted.
+pub const SECRETS_FILE: &str = "secrets";
 const LOCK_FILE: &str = "lock";
 
 #[cfg(test)]

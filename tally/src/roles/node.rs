@@ -17,9 +17,10 @@ use crate::config::{self, Config};
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::http::{Gate, server};
-use crate::key_file::{KeyFile, MachineKey};
+use crate::machine_key::MachineKey;
+use crate::secret_file::SecretFile;
 use crate::up::MACHINE_KEY_FILE;
-use crate::up::founding::{GENESIS_FILE, Network, VALIDATOR_KEY, node_name};
+use crate::up::founding::{GENESIS_FILE, Network, VALIDATOR_SEED, node_name};
 use crate::up::plan::{Role, beside};
 
 /// The configuration of a node. Paths are taken from the folder of the file.
@@ -62,11 +63,11 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
     let config: NodeConfig = config::load(file, &args.flags())?;
     let folder = DataFolder::open(&config::relative_to(file, &config.data), "node")?;
     let machine_key = MachineKey::read(&config::relative_to(file, &config.machine_key))?;
-    let keys = KeyFile::open(folder.path(), &machine_key)?;
+    let secrets = SecretFile::open(folder.path(), &machine_key)?;
     let genesis = read_genesis(&config::relative_to(file, &config.genesis))?;
     let name = genesis.name.clone();
     let listener = runtime.block_on(server::bind(config.listen))?;
-    let running = start(&config, &folder, &keys, genesis)?;
+    let running = start(&config, &folder, &secrets, genesis)?;
     let handle = running.handle.clone();
     let public_url = format!("http://{}", config.listen);
     let gate = Gate { public_url, ..Gate::default() };
@@ -97,10 +98,10 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
 fn start(
     config: &NodeConfig,
     folder: &DataFolder,
-    keys: &KeyFile,
+    secrets: &SecretFile,
     genesis: tallystick_proofs::genesis::Genesis,
 ) -> Result<Running, Failure> {
-    let seed = keys.require(VALIDATOR_KEY)?.try_into().map_err(|_| Reason::StorageCorrupt)?;
+    let seed = secrets.require(VALIDATOR_SEED)?.try_into().map_err(|_| Reason::StorageCorrupt)?;
     let peer = |peer: &Peer| Ok((peer.key.parse::<PublicKey>()?, peer.address));
     let peers = config.peers.iter().map(peer).collect::<Result<_, Reason>>();
     let started = tallystick_node::run(tallystick_node::NodeConfig {

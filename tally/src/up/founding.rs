@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use tallystick_crypto::{PublicKey, SigningKey};
+use tallystick_crypto::key_store::{KeyAlgorithm, KeyPurpose};
+use tallystick_crypto::{KeyStore as _, PublicKey, SigningKey};
 use tallystick_kernel::limits::GENESIS_BYTES_MAX;
 use tallystick_kernel::{Codec as _, CurrencyCode, DurationMs, Reason};
 use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
@@ -15,16 +16,18 @@ use super::{BASE_PORT, MACHINE_KEY_FILE, UpArgs};
 use crate::data_folder::{DataFolder, create_private, read_bounded, write_atomically};
 use crate::failure::Failure;
 use crate::http::api_keys::{self, ApiKeyEntry};
-use crate::key_file::{KeyFile, MachineKey};
+use crate::key_file::KeyFile;
+use crate::machine_key::MachineKey;
 use crate::output::Output;
 use crate::roles;
+use crate::secret_file::SecretFile;
 use crate::source;
 
 /// The genesis file in the network's folder.
 pub const GENESIS_FILE: &str = "genesis.tally";
-/// The name of a validator's key in its key file.
-pub const VALIDATOR_KEY: &str = "validator";
-/// The name of an account's key in the key file of its issuer or merchant.
+/// The name of a validator's seed among its secrets.
+pub const VALIDATOR_SEED: &str = "validator";
+/// The name of an account's key in the key store of its issuer or merchant.
 pub const ACCOUNT_KEY: &str = "account";
 /// The currency of the demonstration.
 pub const CURRENCY: &str = "EUR";
@@ -118,17 +121,24 @@ impl Keys {
         machine_key: &MachineKey,
         validators: usize,
     ) -> Result<Keys, Failure> {
-        let public = |role: &str, name: &str| -> Result<PublicKey, Failure> {
+        let made = |role: &str| -> Result<std::path::PathBuf, Failure> {
             let role_folder = folder.file(role);
-            create_private(&role_folder)?;
-            let seed = KeyFile::open(&role_folder, machine_key)?.require_or_make(name)?;
+            create_private(&role_folder).map(|()| role_folder)
+        };
+        let validator = |index: usize| -> Result<PublicKey, Failure> {
+            let mut secrets = SecretFile::open(&made(&node_name(index))?, machine_key)?;
+            let seed = secrets.require_or_make(VALIDATOR_SEED)?;
             Ok(SigningKey::ed25519_from_seed(&seed).public_key())
         };
-        let nodes = (0..validators).map(|index| public(&node_name(index), VALIDATOR_KEY));
+        let account = |role: &str| -> Result<PublicKey, Failure> {
+            let mut keys = KeyFile::open(&made(role)?, machine_key)?;
+            keys.ensure(ACCOUNT_KEY, KeyPurpose::Account, KeyAlgorithm::Ed25519)?;
+            Ok(keys.store().public_key(ACCOUNT_KEY)?)
+        };
         Ok(Keys {
-            validators: nodes.collect::<Result<_, _>>()?,
-            bank: public("issuer", ACCOUNT_KEY)?,
-            merchant: public("merchant", ACCOUNT_KEY)?,
+            validators: (0..validators).map(validator).collect::<Result<_, _>>()?,
+            bank: account("issuer")?,
+            merchant: account("merchant")?,
         })
     }
 }
@@ -204,7 +214,8 @@ fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
     }
     let genesis = Genesis {
         name: "tallystick-local".to_owned(),
-        time: source::now(),
+        // As if the network had been idle since: the first block is made at once.
+        time: source::now().before(IDLE_INTERVAL),
         validators: set,
         accounts: vec![Owners::single(keys.bank), Owners::single(keys.merchant)],
         currencies: vec![GenesisCurrency {
@@ -214,7 +225,7 @@ fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
         }],
         parameters: Parameters {
             block_entries_max: 1024,
-            idle_interval: DurationMs::seconds(5),
+            idle_interval: IDLE_INTERVAL,
             checkpoint_interval: 64,
         },
     };
@@ -223,6 +234,7 @@ fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
     Ok(genesis)
 }
 
+const IDLE_INTERVAL: DurationMs = DurationMs::seconds(5);
 const SHAPE_FILE: &str = "up.toml";
 const FAULT_TOLERANT: usize = 4;
 // Places in the genesis file's list of accounts.

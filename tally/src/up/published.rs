@@ -49,7 +49,7 @@ pub struct NetworkDescription {
 struct Up<'a> {
     network: &'a str,
     pid: u32,
-    ready_ms: Option<u64>,
+    ready_ms: u64,
     roles: Vec<Process<'a>>,
 }
 

@@ -1,0 +1,6 @@
+//! The real binary, started and stopped as people do it.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail so")]
+
+mod http;
+mod network;
+mod up;
