@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail so")]
 
 mod http;
+mod ledger;
 mod network;
 mod up;
