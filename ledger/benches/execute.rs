@@ -198,7 +198,7 @@ fn payments(criterion: &mut Criterion) {
         });
     }
     judging(&mut group, &chain, &remits);
-    group.bench_function("checkpoint of 1302 entries", |bencher| {
+    group.bench_function("checkpoint of 1202 entries", |bencher| {
         bencher.iter(|| checkpoint::root(black_box(&chain.state)));
     });
     signatures(&mut group, &transfers);

@@ -17,6 +17,13 @@ use crate::pre_block::Ancestor;
 use crate::state::State;
 use crate::validity::{Taken, check_time};
 
+/// Transactions that a node keeps waiting, unless it is told otherwise.
+pub const POOL_ENTRIES_MAX: usize = 65_536;
+/// Transactions of one account that a node keeps waiting, unless it is told otherwise.
+pub const ACCOUNT_ENTRIES_MAX: usize = 1024;
+
+const _: () = assert!(ACCOUNT_ENTRIES_MAX < POOL_ENTRIES_MAX);
+
 /// How much a pool takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolLimits {
@@ -275,6 +282,6 @@ impl Pool {
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        PoolLimits { entries_max: 65_536, account_entries_max: 1024 }
+        PoolLimits { entries_max: POOL_ENTRIES_MAX, account_entries_max: ACCOUNT_ENTRIES_MAX }
     }
 }

@@ -216,3 +216,57 @@ fn moved(total: u128, before: Amount, after: Amount) -> u128 {
     };
     total
 }
+
+#[cfg(test)]
+mod tests {
+    use tallystick_crypto::SigningKey;
+    use tallystick_kernel::DurationMs;
+    use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
+    use tallystick_proofs::owners::Owners;
+
+    use super::*;
+
+    fn state() -> (State, AccountId, CurrencyCode) {
+        let key = SigningKey::ed25519_from_seed(&[1; 32]).public_key();
+        let currency = CurrencyCode::new("EUR").unwrap();
+        let genesis = Genesis {
+            name: "stage".to_owned(),
+            time: TimeMs(1),
+            validators: ValidatorSet::new(vec![key]).unwrap(),
+            accounts: vec![Owners::single(key)],
+            currencies: vec![GenesisCurrency { code: currency, exponent: 2, authority: 0 }],
+            parameters: Parameters {
+                block_entries_max: 1,
+                idle_interval: DurationMs(100),
+                checkpoint_interval: 1,
+            },
+        };
+        (State::genesis(&genesis), Genesis::account_id(0, &genesis.accounts[0]), currency)
+    }
+
+    /// The bound on supplies keeps any balance from coming so far; it is checked all the same.
+    #[test]
+    fn a_credit_beyond_the_greatest_amount_is_refused_and_changes_nothing() {
+        let (mut state, account, currency) = state();
+        state.balances.insert((account, currency), Amount::MAX);
+        let before = state.clone();
+        let mut stage = Stage::new(&state, 1, TimeMs(1));
+        let one = Amount::new(1).unwrap();
+        assert_eq!(stage.credit(&account, &currency, one), Err(Reason::AmountOverflow));
+        assert_eq!(stage.debit(&account, &currency, Amount::MAX), Ok(()));
+        assert_eq!(stage.debit(&account, &currency, one), Err(Reason::InsufficientFunds));
+        drop(stage);
+        assert_eq!(state, before);
+    }
+
+    #[test]
+    fn money_from_nowhere_shows_in_both_counts() {
+        let (mut state, account, currency) = state();
+        let mut stage = Stage::new(&state, 1, TimeMs(1));
+        stage.credit(&account, &currency, Amount::new(5).unwrap()).unwrap();
+        let writes = stage.finish();
+        state.commit(&TransactionId([1; 32]), writes, &mut Changes::new());
+        assert_eq!(state.check_totals(), Err(Reason::NotConserved));
+        assert_eq!(state.recount(), Err(Reason::NotConserved));
+    }
+}
