@@ -1,6 +1,8 @@
 //! A block's header and its entries: what consensus agrees on.
 
-use tallystick_kernel::{BlockId, Codec, Digest, LabelledHash, Reader, Reason, TimeMs, TransactionId, Writer};
+use tallystick_kernel::{
+    BlockId, Codec, Digest, LabelledHash, Reader, Reason, TimeMs, TransactionId, Writer,
+};
 
 use crate::merkle;
 

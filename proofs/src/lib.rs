@@ -2,11 +2,22 @@
 
 pub mod acknowledgement;
 pub mod action;
+pub mod base45;
+pub mod certificate_issue;
+pub mod certificate_request;
+pub mod cose;
+pub mod cwt;
 pub mod finality;
+pub mod foreign_cbor;
 pub mod genesis;
 pub mod header;
 pub mod merkle;
 pub mod owners;
+pub mod payment_code;
 pub mod receipt;
 pub mod result;
+pub mod revocation_list;
+pub mod sealed;
 pub mod transaction;
+pub mod x509_certificate;
+pub mod x509_chain;
