@@ -107,6 +107,23 @@ fn a_mandate_goes_on_spending_while_an_unlock_runs_and_cannot_end_it() {
 }
 
 #[test]
+fn reopened_change_waits_for_the_latest_of_several_unlocks() {
+    let mut world = World::new();
+    let (alice, shop) = (world.alice(), world.shop());
+    let reserves = world.open(&[100, 100], Some(lock()), None);
+    for reserve in &reserves {
+        world.wait(DurationMs::minutes(5));
+        assert_eq!(world.run(alice, unlock(core::slice::from_ref(reserve)), &[ALICE]), None);
+    }
+    let latest = world.state.reserve(&reserves[1]).unwrap().unlock_at;
+    assert!(latest > world.state.reserve(&reserves[0]).unwrap().unlock_at);
+    let pay = world.sign(alice, remit(shop, 1, &reserves, &[199]), &[MANDATE]);
+    let id = pay.id();
+    assert_eq!(world.block(&[pay]).results[0].failure, None);
+    assert_eq!(world.state.reserve(&reserve_id(&id, 0)).unwrap().unlock_at, latest);
+}
+
+#[test]
 fn only_a_locked_reserve_is_unlocked() {
     let mut world = World::new();
     let reserves = world.open(&[100], None, None);
