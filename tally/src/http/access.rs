@@ -168,7 +168,8 @@ async fn stand_before(State(guard): State<Arc<Guard>>, request: Request, next: N
     if let Some(address) = counted
         && let Err(reason) = guard.gate.guesses.begin(address, source::now())
     {
-        return Refusal::from(reason).into_response();
+        let seconds = guard.gate.guesses.retry_after_seconds();
+        return Refusal::from(reason).retry_after(seconds).into_response();
     }
     let time_max = Duration::from_millis(guard.endpoint.time_max.0);
     let answered = tokio::time::timeout(time_max, answer(&guard, request, next)).await;
@@ -180,7 +181,7 @@ async fn stand_before(State(guard): State<Arc<Guard>>, request: Request, next: N
     if let Some(address) = counted
         && !response.status().is_client_error()
     {
-        guard.gate.guesses.forgive(address);
+        guard.gate.guesses.forgive(&address);
     }
     response
 }

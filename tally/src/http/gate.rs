@@ -2,6 +2,7 @@
 
 use core::future::Future;
 use core::pin::Pin;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -9,13 +10,14 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use tallystick_api::dpop::{self, DPOP_HEADER, Proof, Target};
-use tallystick_kernel::{HolderId, Reason, TimeMs};
+use tallystick_kernel::limits::{GUESSES_PER_MINUTE_MAX, REQUESTS_PER_SECOND_MAX};
+use tallystick_kernel::{DurationMs, HolderId, Reason, TimeMs};
 
 use super::access::Access;
 use super::api_keys::ApiKeys;
-use super::guess_limit::GuessLimit;
 use super::idempotency::Answers;
 use super::problem::Refusal;
+use super::rate_limit::RateLimit;
 
 /// A boxed future, as traits behind `dyn` need it.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -33,7 +35,7 @@ pub trait ReplayWindow: Send + Sync {
 }
 
 /// What a role's server knows to judge requests by.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Gate {
     /// The role's address as clients write it, such as `http://127.0.0.1:7401`: what DPoP proofs
     /// must name.
@@ -47,7 +49,9 @@ pub struct Gate {
     /// Needed where an endpoint asks for an `Idempotency-Key`.
     pub answers: Option<Arc<dyn Answers>>,
     /// Wrong guesses by address.
-    pub guesses: Arc<GuessLimit>,
+    pub guesses: Arc<RateLimit<IpAddr>>,
+    /// Requests by API key.
+    pub requests: Arc<RateLimit<String>>,
 }
 
 /// Who makes the request, as far as the endpoint's [`Access`] asked.
@@ -90,11 +94,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
+impl Default for Gate {
+    fn default() -> Self {
+        Gate {
+            public_url: String::new(),
+            api_keys: ApiKeys::default(),
+            sessions: None,
+            replays: None,
+            answers: None,
+            guesses: Arc::new(RateLimit::new(DurationMs::minutes(1), GUESSES_PER_MINUTE_MAX)),
+            requests: Arc::new(RateLimit::new(DurationMs::seconds(1), REQUESTS_PER_SECOND_MAX)),
+        }
+    }
+}
+
 impl Gate {
     /// Judges a request by what its endpoint asks for.
     ///
-    /// Returns [`Reason::Unauthenticated`], [`Reason::Forbidden`] or
-    /// [`Reason::ProofOfPossession`].
+    /// Returns [`Reason::Unauthenticated`], [`Reason::Forbidden`],
+    /// [`Reason::ProofOfPossession`], or [`Reason::RateLimited`] for an API key in too much use.
     pub async fn admit(
         &self,
         access: Access,
@@ -108,7 +126,9 @@ impl Gate {
             Access::Public => {}
             Access::Scope(scope) => {
                 let key = token(headers, "Bearer").ok_or(Reason::Unauthenticated)?;
-                caller.key_name = Some(self.api_keys.check(key, scope)?.to_owned());
+                let name = self.api_keys.check(key, scope)?.to_owned();
+                self.requests.begin(name.clone(), now)?;
+                caller.key_name = Some(name);
             }
             Access::Session => {
                 let token = token(headers, "Bearer").ok_or(Reason::Unauthenticated)?;
@@ -163,4 +183,45 @@ fn token<'h>(headers: &'h HeaderMap, scheme: &str) -> Option<&'h str> {
     let (Some(value), None) = (given.next(), given.next()) else { return None };
     let (given_scheme, token) = value.to_str().ok()?.split_once(' ')?;
     given_scheme.eq_ignore_ascii_case(scheme).then_some(token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+    use crate::http::api_keys::{ApiKeyEntry, digest};
+
+    #[tokio::test]
+    async fn an_api_key_in_too_much_use_is_refused_until_the_next_second() {
+        let entry = ApiKeyEntry {
+            name: "till".to_owned(),
+            scopes: vec!["charges".to_owned()],
+            digest: digest("tlk_key"),
+        };
+        let api_keys = ApiKeys::new(vec![entry]).unwrap();
+        let gate = Gate { api_keys, ..Gate::default() };
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer tlk_key"));
+        let admit = async |now| {
+            let access = Access::Scope("charges");
+            gate.admit(access, "GET", "/", &headers, TimeMs(now))
+                .await
+                .map(|caller| caller.key_name)
+        };
+        for _ in 0..REQUESTS_PER_SECOND_MAX {
+            assert_eq!(admit(1000).await, Ok(Some("till".to_owned())));
+        }
+        assert_eq!(admit(1999).await, Err(Reason::RateLimited));
+        assert!(admit(2000).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn two_authorization_headers_are_none() {
+        let mut headers = HeaderMap::new();
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer one"));
+        assert_eq!(token(&headers, "bearer"), Some("one"));
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer two"));
+        assert_eq!(token(&headers, "bearer"), None);
+    }
 }

@@ -3,9 +3,9 @@
 pub mod access;
 pub mod api_keys;
 pub mod gate;
-pub mod guess_limit;
 pub mod idempotency;
 pub mod problem;
+pub mod rate_limit;
 pub mod request;
 pub mod request_id;
 pub mod server;

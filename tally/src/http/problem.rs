@@ -12,17 +12,29 @@ use super::request_id;
 
 /// What a handler returns when it refuses.
 #[derive(Clone, Debug)]
-pub struct Refusal(Box<Problem>);
+pub struct Refusal {
+    problem: Box<Problem>,
+    retry_after_seconds: u64,
+}
+
+impl Refusal {
+    /// The same, telling the client how long to wait where waiting helps (429 and 503).
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Refusal {
+        self.retry_after_seconds = seconds;
+        self
+    }
+}
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Refusal {
-        Refusal(Box::new(Problem::new(reason)))
+        Refusal::from(Problem::new(reason))
     }
 }
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Refusal {
-        Refusal(Box::new(problem))
+        Refusal { problem: Box::new(problem), retry_after_seconds: 1 }
     }
 }
 
@@ -41,7 +53,7 @@ impl From<ApiError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut problem = *self.0;
+        let mut problem = *self.problem;
         if problem.request_id.is_none() {
             problem.request_id = request_id::current();
         }
@@ -60,8 +72,7 @@ impl IntoResponse for Refusal {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                let seconds = if reason == Reason::RateLimited { "60" } else { "1" };
-                headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+                headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_seconds));
             }
             _ => {}
         }

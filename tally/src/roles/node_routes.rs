@@ -194,10 +194,10 @@ fn reserves_page(
     mandate: Option<&PublicKey>,
     page: &PageQuery,
 ) -> Result<Json<Page<json::Reserve>>, Refusal> {
-    let invalid = || Problem::new(Reason::FieldInvalid).field("cursor");
-    let read_cursor = |cursor: &String| -> Result<ReserveId, Problem> {
-        let Bytes(bytes) = Bytes::decode(cursor).map_err(|_| invalid())?;
-        bytes.try_into().map(ReserveId).map_err(|_| invalid())
+    let read_cursor = |cursor: &String| -> Result<ReserveId, Refusal> {
+        let id = Bytes::decode(cursor).ok().and_then(|Bytes(bytes)| bytes.try_into().ok());
+        let id = id.ok_or_else(|| Problem::new(Reason::FieldInvalid).field("cursor"))?;
+        Ok(ReserveId(id))
     };
     let after = page.cursor.as_ref().map(read_cursor).transpose()?;
     let mut found = app.node.reserves(account, mandate, after.as_ref(), PAGE_MAX + 1);
@@ -244,3 +244,35 @@ fn cbor(bytes: Vec<u8>) -> Response {
 
 /// Room for a hundred of the greatest transactions, and for a full batch of usual ones.
 const SUBMISSION_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoints_of_a_node_and_who_may_call_them_are_these() {
+        let routes = routes(Gate::default());
+        let row = |endpoint: &Endpoint| {
+            assert!(!endpoint.keyed && !endpoint.guess_limited);
+            format!("{} {} {:?}", endpoint.method, endpoint.path, endpoint.access)
+        };
+        let table: Vec<String> = routes.endpoints().iter().map(row).collect();
+        let expected = [
+            "GET /livez Public",
+            "GET /readyz Public",
+            "GET /v1/network Public",
+            "GET /v1/genesis Public",
+            "POST /v1/transactions Public",
+            "GET /v1/transactions/{id} Public",
+            "GET /v1/transactions/{id}/receipt Public",
+            "GET /v1/transactions/{id}/acknowledgement Public",
+            "GET /v1/accounts/{id} Public",
+            "GET /v1/accounts/{id}/reserves Public",
+            "GET /v1/mandates/{key}/accounts/{id}/reserves Public",
+            "GET /v1/currencies/{code} Public",
+            "GET /v1/references/{payee}/{reference} Public",
+            "GET /v1/blocks/{height} Public",
+        ];
+        assert_eq!(table, expected);
+    }
+}
