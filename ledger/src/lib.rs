@@ -3,7 +3,7 @@
 //! Every action declares from its bytes alone what it touches ([`claims`]): **claims** are used up
 //! exclusively, **ordered cells** run in block order, **credits** commute. That one declaration
 //! keeps conflicts out of the pool ([`mempool`]) and decides whether a block is valid
-//! ([`validity`]). Blocks are ordered first and executed when they are final ([`execute`]); the
+//! ([`validity`]). Blocks are ordered first and executed when they are final ([`mod@execute`]); the
 //! rejected alternatives (account nonces, execution before the vote, UTXO) are argued in
 //! `docs/adr/0002-order-then-execute.md`.
 //!
