@@ -40,6 +40,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Arc<str>,
     deadline: DurationMs,
+    attempts_max: u32,
     token: Option<Arc<str>>,
     proof_maker: Option<Arc<dyn ProofMaker>>,
 }
@@ -99,7 +100,14 @@ impl Client {
             _ => return Err(Reason::FieldInvalid),
         };
         let http = builder.build().map_err(|_| Reason::Internal)?;
-        Ok(Client { http, base: base.into(), deadline: DEADLINE, token: None, proof_maker: None })
+        Ok(Client {
+            http,
+            base: base.into(),
+            deadline: DEADLINE,
+            attempts_max: ATTEMPTS_MAX,
+            token: None,
+            proof_maker: None,
+        })
     }
 
     /// The same, showing an API key or a session token.
@@ -120,6 +128,13 @@ impl Client {
     #[must_use]
     pub fn with_deadline(mut self, deadline: DurationMs) -> Client {
         self.deadline = deadline;
+        self
+    }
+
+    /// The same, sending each call at most so often; for callers with another party to turn to.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts_max: u32) -> Client {
+        self.attempts_max = attempts_max;
         self
     }
 
@@ -204,7 +219,7 @@ impl Client {
             let passing = sent != Sent::Refused || is_passing(reason);
             let pause = asked_pause.unwrap_or(PAUSE_FIRST * 2u32.pow(attempt - 1));
             let in_time = Instant::now() + pause < end;
-            if !(harmless && passing && in_time && attempt < ATTEMPTS_MAX) {
+            if !(harmless && passing && in_time && attempt < self.attempts_max) {
                 return Err(ApiError { reason, problem, call: self.name(&call), cause });
             }
             tokio::time::sleep(pause).await;

@@ -1,12 +1,16 @@
 //! The endpoints of a node, and a client that turns to another node when one is away.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tallystick_kernel::{
     AccountId, Amount, CurrencyCode, DurationMs, NetworkId, Reason, Reference, ReserveId,
     TransactionId,
 };
 
-use crate::client::{Client, Repeat};
+use crate::client::{Client, DEADLINE, Repeat};
 use crate::error::ApiError;
 use crate::json::{self, Bytes, Page};
 use crate::problem::Problem;
@@ -257,14 +261,16 @@ pub struct BlockEntry {
     pub witness_hash: Bytes,
 }
 
-/// A client of one network by any of its nodes: a call that finds a node away goes to the next.
+/// A client of one network by any of its nodes: a call that finds a node away goes to the next,
+/// and later calls begin with the node that answered last.
 #[derive(Clone)]
 pub struct NodeClient {
     nodes: Vec<Client>,
+    preferred: Arc<AtomicUsize>,
 }
 
 impl NodeClient {
-    /// A client of the network that these nodes serve; the first is preferred.
+    /// A client of the network that these nodes serve.
     ///
     /// Returns [`Reason::ListEmpty`] for no node, and the reasons of [`Client::new`].
     pub fn new<U: AsRef<str>>(urls: &[U]) -> Result<NodeClient, Reason> {
@@ -272,15 +278,20 @@ impl NodeClient {
             return Err(Reason::ListEmpty);
         }
         let nodes = urls.iter().map(|url| Client::new(url.as_ref())).collect::<Result<_, _>>()?;
-        Ok(NodeClient { nodes })
+        Ok(NodeClient { nodes, preferred: Arc::default() }.with_deadline(DEADLINE))
     }
 
-    /// The same with another deadline for each call to each node.
+    /// The same with another deadline for each call; when there are several nodes, half of it for
+    /// each of them, so that one that hangs does not use it up.
     #[must_use]
     pub fn with_deadline(self, deadline: DurationMs) -> NodeClient {
-        NodeClient {
-            nodes: self.nodes.into_iter().map(|node| node.with_deadline(deadline)).collect(),
-        }
+        let several = self.nodes.len() > 1;
+        let for_each = |node: Client| match several {
+            true => node.with_deadline(DurationMs(deadline.0 / 2)).with_attempts(1),
+            false => node.with_deadline(deadline),
+        };
+        let nodes = self.nodes.into_iter().map(for_each).collect();
+        NodeClient { nodes, preferred: self.preferred }
     }
 
     /// The network's state as a node sees it.
@@ -397,18 +408,34 @@ impl NodeClient {
         Ok(reserves)
     }
 
-    /// Asks one node after the other until one answers; a refusal is an answer.
+    /// Asks one node after the other until one answers, twice around at most; a refusal is an
+    /// answer.
     async fn any<T>(
         &self,
         ask: impl AsyncFn(&Client) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
+        let count = self.nodes.len();
+        let first = self.preferred.load(Ordering::Relaxed);
+        let rounds = if count > 1 { 2 } else { 1 };
         let mut failure = None;
-        for node in &self.nodes {
-            match ask(node).await {
+        let mut timeouts = 0;
+        for place in first..first + rounds * count {
+            if place == first + count {
+                tokio::time::sleep(ROUND_PAUSE).await;
+            }
+            match ask(&self.nodes[place % count]).await {
                 Err(error) if error.is_transport() || error.reason == Reason::NotReady => {
+                    timeouts += u32::from(error.reason == Reason::Timeout);
                     failure = Some(error);
                 }
-                answer => return answer,
+                answer => {
+                    self.preferred.store(place % count, Ordering::Relaxed);
+                    return answer;
+                }
+            }
+            // Two halves of the deadline are spent.
+            if timeouts >= 2 {
+                break;
             }
         }
         Err(failure.unwrap_or_else(|| ApiError {
@@ -419,3 +446,5 @@ impl NodeClient {
         }))
     }
 }
+
+const ROUND_PAUSE: Duration = Duration::from_millis(200);

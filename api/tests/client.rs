@@ -143,12 +143,24 @@ async fn repetition_is_bounded() {
 }
 
 #[tokio::test]
-async fn another_node_is_asked_when_the_first_is_away() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let away = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+async fn another_node_is_asked_when_the_first_hangs_and_from_then_on_first() {
+    let (silent, unheard) = server(vec![Then::Silence]).await;
     let (there, _) = server(vec![refusal(Reason::NotFound)]).await;
-    let nodes = NodeClient::new(&[away, there]).unwrap();
-    let error = nodes.block(7).await.unwrap_err();
-    assert_eq!(error.reason, Reason::NotFound);
+    let nodes = NodeClient::new(&[silent, there]).unwrap().with_deadline(DurationMs(1000));
+    for height in 0..3 {
+        assert_eq!(nodes.block(height).await.unwrap_err().reason, Reason::NotFound);
+    }
+    assert_eq!(unheard.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_network_whose_nodes_are_all_away_is_unreachable() {
+    let mut urls = Vec::new();
+    for _ in 0..2 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        urls.push(format!("http://{}", listener.local_addr().unwrap()));
+    }
+    let nodes = NodeClient::new(&urls).unwrap();
+    assert_eq!(nodes.network().await.unwrap_err().reason, Reason::Unreachable);
+    assert_eq!(NodeClient::new::<&str>(&[]).err(), Some(Reason::ListEmpty));
 }
