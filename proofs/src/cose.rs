@@ -90,6 +90,18 @@ impl Algorithm {
         }
     }
 
+    /// Whether it is the algorithm of [`Algorithm::of_curve`], under its own name or the one of
+    /// RFC 9864.
+    pub fn is_of_curve(self, curve: Curve) -> bool {
+        let full = match curve {
+            Curve::Ed25519 => Algorithm::Ed25519,
+            Curve::P256 => Algorithm::Esp256,
+            Curve::P384 => Algorithm::Esp384,
+            Curve::P521 => Algorithm::Esp512,
+        };
+        self == Algorithm::of_curve(curve) || self == full
+    }
+
     /// The algorithm of a key of the ledger.
     pub const fn of_key(key: &PublicKey) -> Algorithm {
         match key {

