@@ -25,6 +25,8 @@ use crate::vote::Proposal;
 
 /// How long a judge sleeps at most before it looks again.
 const LOOK_AGAIN: DurationMs = DurationMs(250);
+/// How often a leader without a quorum of peers looks for them.
+const FINDING: DurationMs = DurationMs(20);
 
 /// The engine's view of this node.
 #[derive(Clone)]
@@ -104,6 +106,11 @@ impl<E: Clock + Send + Sync + 'static> ConsensusApplication<E> for Application {
         let mut watch = self.shared.watch();
         loop {
             watch.mark_unchanged();
+            if self.shared.connected(now(&clock)) + 1 < self.validators.quorum() {
+                // Nobody sends a proposal again to those who come later.
+                wait_for_change(&clock, &mut watch, FINDING).await;
+                continue;
+            }
             let executed = self.shared.core().state.height();
             let chain = chain(ancestry.clone(), executed, 0).await;
             let proposal = self.shared.core().propose(&chain, proposer, now(&clock));

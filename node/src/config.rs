@@ -36,3 +36,5 @@ pub const MESSAGES_PER_SECOND: u32 = 256;
 pub const LEADER_GRACE: DurationMs = DurationMs(1500);
 /// How long a leader must have been silent before its views are skipped at once.
 pub const SKIP_AFTER: DurationMs = DurationMs::seconds(2);
+/// Messages that wait for one part of the engine at most.
+pub const MAILBOX: usize = 256;

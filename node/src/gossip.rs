@@ -72,22 +72,17 @@ impl Gossip {
                 count += next.transactions.len();
                 group.push(next);
             }
-            self.take(
-                &group.iter().flat_map(|s| s.transactions.clone()).collect::<Vec<_>>(),
-                &clock,
-                &mut sender,
-            )
-            .map_or_else(
-                |reason| stop_for(reason),
-                |answers| {
-                    let mut answers = answers.into_iter();
-                    for submission in group {
-                        let own = submission.transactions.len();
-                        // A submitter that went away wants no answer.
-                        drop(submission.answer.send(answers.by_ref().take(own).collect()));
-                    }
-                },
-            );
+            let offered: Vec<Verified> =
+                group.iter().flat_map(|s| s.transactions.iter().cloned()).collect();
+            let mut answers = match self.take(&offered, &clock, &mut sender) {
+                Ok(answers) => answers.into_iter(),
+                Err(reason) => return stop_for(reason),
+            };
+            for submission in group {
+                let own = submission.transactions.len();
+                // A submitter that went away wants no answer.
+                drop(submission.answer.send(answers.by_ref().take(own).collect()));
+            }
             self.shared.change();
         }
     }
@@ -152,7 +147,7 @@ impl Gossip {
                 Ok(()) => {}
                 Err(reason @ (Reason::StorageFailed | Reason::StorageCorrupt)) => stop_for(reason),
                 Err(reason) => {
-                    tracing::warn!(place, code = reason.code(), "a peer sent a bad message")
+                    tracing::warn!(place, code = reason.code(), "a peer sent a bad message");
                 }
             }
         }

@@ -60,6 +60,17 @@ pub enum TransactionStatus {
     Expired,
 }
 
+/// What an account has of one currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// The currency.
+    pub currency: CurrencyCode,
+    /// What is free.
+    pub free: Amount,
+    /// The sum of its reserves.
+    pub reserved: Amount,
+}
+
 /// How a node sees its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetworkStatus {
@@ -210,13 +221,10 @@ impl NodeHandle {
     }
 
     /// An account, with its free balances and the sums of its reserves.
-    pub fn account(
-        &self,
-        id: &AccountId,
-    ) -> Option<(Account, Vec<(CurrencyCode, Amount, Amount)>)> {
+    pub fn account(&self, id: &AccountId) -> Option<(Account, Vec<Balance>)> {
         let core = self.shared.core();
         let account = core.state.account(id)?.clone();
-        let mut balances: Vec<(CurrencyCode, Amount, Amount)> = Vec::new();
+        let mut balances: Vec<Balance> = Vec::new();
         for (code, _) in core.state.currencies() {
             let of_currency =
                 core.state.reserves_of(id).filter(|(_, reserve)| reserve.currency == *code);
@@ -225,7 +233,7 @@ impl NodeHandle {
             let reserved = reserved.unwrap_or(Amount::MAX);
             let free = core.state.free(id, code);
             if !free.is_zero() || !reserved.is_zero() {
-                balances.push((*code, free, reserved));
+                balances.push(Balance { currency: *code, free, reserved });
             }
         }
         Some((account, balances))

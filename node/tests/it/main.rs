@@ -1,4 +1,5 @@
 //! Networks of real nodes in one process, on loopback, each with its own folder and thread.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail so")]
 
 mod cluster;
 mod finality;

@@ -2,6 +2,7 @@
 
 use tallystick_crypto::SigningKey;
 use tallystick_kernel::{Amount, Codec, Reason};
+use tallystick_node::Balance;
 use tallystick_proofs::action::{Action, Line};
 use tallystick_proofs::receipt::Receipt;
 use tallystick_proofs::transaction::reserve_id;
@@ -41,7 +42,8 @@ async fn a_payment_is_final_on_all_nodes_and_its_receipt_verifies_from_the_genes
         let verified = Receipt::read(&bytes).unwrap().verify(&cluster.genesis).unwrap();
         assert_eq!(verified.require_payment(), Ok(()));
         let (_, balances) = cluster.handle(place).account(&payee).unwrap();
-        assert_eq!(balances, vec![(eur(), amount(251), Amount::ZERO)]);
+        let expected = Balance { currency: eur(), free: amount(251), reserved: Amount::ZERO };
+        assert_eq!(balances, vec![expected]);
     }
     cluster.agreed().await;
 }

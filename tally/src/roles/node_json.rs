@@ -3,11 +3,11 @@
 use tallystick_api::node as json;
 use tallystick_api::{Bytes, Problem};
 use tallystick_kernel::{
-    AccountId, Amount, Codec as _, CurrencyCode, ReserveId, TransactionId, hex,
+    AccountId, Codec as _, CurrencyCode, ReserveId, TransactionId, hex,
 };
 use tallystick_ledger::{Account, Currency, Reserve};
 use tallystick_node::block::Block;
-use tallystick_node::{NetworkStatus, SubmissionOutcome, TransactionStatus};
+use tallystick_node::{Balance, NetworkStatus, SubmissionOutcome, TransactionStatus};
 use tallystick_proofs::action::Lock;
 use tallystick_proofs::finality::FinalityCertificate;
 
@@ -84,12 +84,12 @@ pub fn submission(id: Option<TransactionId>, outcome: &SubmissionOutcome) -> jso
 pub fn account(
     id: AccountId,
     account: &Account,
-    balances: &[(CurrencyCode, Amount, Amount)],
+    balances: &[Balance],
 ) -> json::Account {
-    let balance = |(currency, free, reserved): &(CurrencyCode, Amount, Amount)| json::Balance {
-        currency: *currency,
-        free: *free,
-        reserved: *reserved,
+    let balance = |balance: &Balance| json::Balance {
+        currency: balance.currency,
+        free: balance.free,
+        reserved: balance.reserved,
     };
     json::Account {
         id,

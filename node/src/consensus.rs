@@ -1,0 +1,277 @@
+//! Wiring of the consensus engine: agreement, its archives, and the delivery of final blocks.
+//!
+//! Only this crate names the engine, and only this file knows how its parts fit together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use commonware_broadcast::buffered;
+use commonware_consensus::marshal::core::Actor as Marshal;
+use commonware_consensus::marshal::resolver::p2p as marshal_resolver;
+use commonware_consensus::marshal::standard::{Inline, Standard};
+use commonware_consensus::marshal::{self, Start};
+use commonware_consensus::simplex;
+use commonware_consensus::simplex::config::{Floor, ForwardPolicy, SkipBudget, SkipPolicy};
+use commonware_consensus::simplex::elector::RoundRobin;
+use commonware_consensus::simplex::scheme::ed25519::Scheme;
+use commonware_consensus::types::{Epoch, FixedEpocher, Height, ViewDelta};
+use commonware_cryptography::certificate::{ConstantProvider, Verifier as _};
+use commonware_cryptography::sha256::Digest;
+use commonware_cryptography::{Digested, Digestible, Sha256, ed25519};
+use commonware_p2p::authenticated::lookup::Oracle;
+use commonware_parallel::Sequential;
+use commonware_runtime::buffer::paged::CacheRef;
+use commonware_runtime::tokio as runtime;
+use commonware_runtime::{Handle, Spawner as _, Supervisor as _};
+use commonware_storage::archive::immutable;
+use commonware_utils::acknowledgement::Acknowledgement as _;
+use commonware_utils::{NZDuration, NZU64, NZUsize};
+use tallystick_kernel::DurationMs;
+use tallystick_proofs::genesis::ValidatorSet;
+use tokio::sync::mpsc;
+
+use crate::application::{Application, Deliveries, Delivery, now, wait_for_change};
+use crate::block::Block;
+use crate::certificate;
+use crate::config::{LEADER_GRACE, MAILBOX, NodeConfig, SKIP_AFTER};
+use crate::gossip::stop_for;
+use crate::network::Channel;
+use crate::shared::Shared;
+
+/// Final blocks and their certificates, as the engine keeps them.
+pub type Mailbox = marshal::core::Mailbox<Scheme, Standard<Block>>;
+
+type MarshalConfig = marshal::Config<
+    ConstantProvider<Scheme, Epoch>,
+    FixedEpocher,
+    Sequential,
+    Block,
+    Digested<Block>,
+>;
+
+/// Blocks of one epoch; the validator set does not change yet, so there is one epoch.
+const EPOCH_BLOCKS: u64 = 1 << 40;
+/// Blocks that are delivered before one must have been applied.
+const PENDING_BLOCKS_MAX: usize = 16;
+
+/// What the parts of the engine have in common.
+pub struct Consensus<'a> {
+    /// The node's configuration.
+    pub config: &'a NodeConfig,
+    /// The node's state.
+    pub shared: Arc<Shared>,
+    /// Who votes.
+    pub validators: Arc<ValidatorSet>,
+    /// This validator.
+    pub key: ed25519::PublicKey,
+    /// Signs and verifies votes.
+    pub scheme: Scheme,
+    /// The network's view of who is there; it can block peers.
+    pub oracle: Oracle<ed25519::PublicKey>,
+    /// The cache of the engine's storage.
+    pub pages: CacheRef,
+}
+
+impl Consensus<'_> {
+    /// Opens the archives and starts what keeps and delivers final blocks; none when the storage
+    /// cannot be opened.
+    pub async fn open(
+        &self,
+        context: &runtime::Context,
+        backfill: Channel,
+        blocks: Channel,
+    ) -> Option<Mailbox> {
+        let resolver = marshal_resolver::init(
+            context.child("resolver"),
+            marshal_resolver::Config {
+                public_key: self.key.clone(),
+                peer_provider: self.oracle.clone(),
+                blocker: self.oracle.clone(),
+                mailbox_size: NZUsize!(MAILBOX),
+                fetch_timeout: NZDuration!(Duration::from_secs(2)),
+                fetch_retry_delay: Duration::from_millis(100),
+                priority_requests: false,
+                priority_responses: false,
+            },
+            backfill,
+        );
+        let (broadcast, buffer) = buffered::Engine::new(
+            context.child("broadcast"),
+            buffered::Config {
+                public_key: self.key.clone(),
+                mailbox_size: NZUsize!(MAILBOX),
+                deque_size: 10,
+                priority: true,
+                codec_config: (),
+                peer_provider: self.oracle.clone(),
+                strategy: Sequential,
+            },
+        );
+        broadcast.start(blocks);
+        let certificate_codec = Scheme::certificate_codec_config_unbounded();
+        let finalizations = immutable::Archive::init(
+            context.child("finalizations"),
+            archive_config("finalizations", certificate_codec, &self.pages),
+        );
+        let archive = immutable::Archive::init(
+            context.child("blocks"),
+            archive_config("blocks", (), &self.pages),
+        );
+        let (finalizations, archive) = (finalizations.await.ok()?, archive.await.ok()?);
+        let (marshal, mailbox, _) = Marshal::<_, Standard<Block>, _, _, _, _, _>::init(
+            context.child("marshal"),
+            finalizations,
+            archive,
+            self.marshal_config(),
+        )
+        .await;
+        let (deliver, deliveries) = mpsc::unbounded_channel();
+        marshal.start(Deliveries(deliver), buffer, resolver);
+        let (clock, shared, finalized) =
+            (context.child("apply_clock"), Arc::clone(&self.shared), mailbox.clone());
+        context
+            .child("apply")
+            .shared(true)
+            .spawn(|_| apply_blocks(clock, shared, finalized, deliveries));
+        Some(mailbox)
+    }
+
+    /// Starts agreement on what follows the final blocks in `mailbox`. Ends when a part fails.
+    pub fn start(
+        self,
+        context: &runtime::Context,
+        mailbox: Mailbox,
+        votes: Channel,
+        certificates: Channel,
+        requests: Channel,
+    ) -> Handle<()> {
+        let application = Application::new(Arc::clone(&self.shared), Arc::clone(&self.validators));
+        let inline = Inline::new(context.child("inline"), application, mailbox, epochs());
+        let idle = Duration::from_millis(self.config.genesis.parameters.idle_interval.0);
+        let grace = Duration::from_millis(LEADER_GRACE.0);
+        let (_, first_digest) = self.first_block();
+        let engine = simplex::Engine::new(
+            context.child("engine"),
+            simplex::Config {
+                scheme: self.scheme,
+                elector: RoundRobin::<Sha256>::default(),
+                blocker: self.oracle,
+                automaton: inline.clone(),
+                relay: inline.clone(),
+                reporter: inline,
+                strategy: Sequential,
+                partition: "simplex".into(),
+                mailbox_size: NZUsize!(MAILBOX),
+                epoch: Epoch::zero(),
+                floor: Floor::Genesis(first_digest),
+                replay_buffer: NZUsize!(1 << 20),
+                write_buffer: NZUsize!(1 << 16),
+                page_cache: self.pages,
+                leader_timeout: idle + grace,
+                certification_timeout: idle + grace * 2,
+                timeout_retry: idle,
+                view_retention: ViewDelta::new(20),
+                skip: SkipPolicy::Enabled {
+                    timeout: idle + grace * 2 + Duration::from_millis(SKIP_AFTER.0),
+                    budget: SkipBudget::Participants,
+                },
+                fetch_timeout: NZDuration!(Duration::from_secs(1)),
+                fetch_retry_delay: Duration::from_millis(100),
+                forward: ForwardPolicy::SilentVoters,
+                track_historical_votes: false,
+            },
+        );
+        engine.start(votes, certificates, requests)
+    }
+
+    fn first_block(&self) -> (Block, Digest) {
+        let header = tallystick_ledger::genesis_header(&self.config.genesis);
+        let block = Block { header, entries: Vec::new() };
+        let digest = block.digest();
+        (block, digest)
+    }
+
+    fn marshal_config(&self) -> MarshalConfig {
+        let (first, first_digest) = self.first_block();
+        marshal::Config {
+            provider: ConstantProvider::new(self.scheme.clone()),
+            epocher: epochs(),
+            start: Start::Genesis(Digested::precomputed(first, first_digest)),
+            partition_prefix: "marshal".into(),
+            mailbox_size: NZUsize!(MAILBOX),
+            view_retention: ViewDelta::new(20),
+            prunable_items_per_section: NZU64!(4096),
+            page_cache: self.pages.clone(),
+            replay_buffer: NZUsize!(1 << 20),
+            key_write_buffer: NZUsize!(1 << 16),
+            value_write_buffer: NZUsize!(1 << 16),
+            block_codec_config: (),
+            max_repair: NZUsize!(20),
+            max_pending_acks: NZUsize!(PENDING_BLOCKS_MAX),
+            strategy: Sequential,
+        }
+    }
+}
+
+fn epochs() -> FixedEpocher {
+    FixedEpocher::new(NZU64!(EPOCH_BLOCKS))
+}
+
+/// Applies final blocks one after the other; acknowledges each after our own durable commit.
+async fn apply_blocks(
+    clock: runtime::Context,
+    shared: Arc<Shared>,
+    finalized: Mailbox,
+    mut deliveries: mpsc::UnboundedReceiver<Delivery>,
+) {
+    while let Some((block, acknowledgement)) = deliveries.recv().await {
+        let height = block.header.height;
+        // Delivery is at least once: what is applied is only acknowledged again.
+        if height > shared.core().state.height() {
+            fetch_bodies(&clock, &shared, &block).await;
+            let finalization = finalized.get_finalization(Height::new(height)).await;
+            let certificate = finalization.and_then(|found| certificate::convert(&found).ok());
+            let applied = shared.core().apply(&block, certificate.as_ref(), now(&clock));
+            if let Err(reason) = applied {
+                return stop_for(reason);
+            }
+            shared.change();
+        }
+        acknowledgement.acknowledge();
+    }
+}
+
+async fn fetch_bodies(clock: &runtime::Context, shared: &Shared, block: &Block) {
+    let mut watch = shared.watch();
+    loop {
+        watch.mark_unchanged();
+        match shared.core().missing(&block.entries) {
+            Ok(missing) if missing.is_empty() => return,
+            Ok(missing) => shared.want(&missing),
+            Err(reason) => return stop_for(reason),
+        }
+        wait_for_change(clock, &mut watch, DurationMs(500)).await;
+    }
+}
+
+fn archive_config<C>(name: &str, codec_config: C, pages: &CacheRef) -> immutable::Config<C> {
+    immutable::Config {
+        metadata_partition: format!("{name}-meta"),
+        freezer_table_partition: format!("{name}-table"),
+        freezer_table_initial_size: 4096,
+        freezer_table_resize_frequency: 4,
+        freezer_table_resize_chunk_size: 4096,
+        freezer_key_partition: format!("{name}-key"),
+        freezer_key_page_cache: pages.clone(),
+        freezer_value_partition: format!("{name}-value"),
+        freezer_value_target_size: 1 << 28,
+        freezer_value_compression: None,
+        ordinal_partition: format!("{name}-ordinal"),
+        items_per_section: NZU64!(262_144),
+        codec_config,
+        replay_buffer: NZUsize!(1 << 20),
+        freezer_key_write_buffer: NZUsize!(1 << 16),
+        freezer_value_write_buffer: NZUsize!(1 << 16),
+        ordinal_write_buffer: NZUsize!(1 << 16),
+    }
+}
