@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tallystick_crypto::{PublicKey, SigningKey};
@@ -24,7 +25,8 @@ pub struct Cluster {
     pub nodes: Vec<Option<Running>>,
     folder: tempfile::TempDir,
     addresses: Vec<SocketAddr>,
-    salt: std::cell::Cell<u64>,
+    rules: Rules,
+    salt: AtomicU64,
 }
 
 fn seed(place: usize) -> [u8; 32] {
@@ -38,6 +40,10 @@ fn now() -> TimeMs {
 
 impl Cluster {
     pub fn start(count: usize) -> Cluster {
+        Cluster::with_rules(count, Rules::default())
+    }
+
+    pub fn with_rules(count: usize, rules: Rules) -> Cluster {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
@@ -68,7 +74,8 @@ impl Cluster {
             nodes: (0..count).map(|_| None).collect(),
             folder: tempfile::tempdir().unwrap(),
             addresses,
-            salt: std::cell::Cell::new(0),
+            rules,
+            salt: AtomicU64::new(0),
         };
         (0..count).for_each(|place| cluster.start_node(place));
         cluster
@@ -85,7 +92,7 @@ impl Cluster {
             listen: self.addresses[place],
             peers: peers.collect(),
             worker_threads: 1,
-            rules: Rules::default(),
+            rules: self.rules,
         };
         self.nodes[place] = Some(run(config).unwrap());
     }
@@ -117,14 +124,24 @@ impl Cluster {
     }
 
     pub fn sign(&self, account: AccountId, action: Action, key: &SigningKey) -> Transaction {
-        self.salt.set(self.salt.get() + 1);
+        self.sign_for(DurationMs::minutes(2), account, action, key)
+    }
+
+    /// Signs what is valid for `life` from now on.
+    pub fn sign_for(
+        &self,
+        life: DurationMs,
+        account: AccountId,
+        action: Action,
+        key: &SigningKey,
+    ) -> Transaction {
         let mut salt = [0; 16];
-        salt[..8].copy_from_slice(&self.salt.get().to_be_bytes());
+        salt[..8].copy_from_slice(&self.salt.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         let body = Body {
             network: self.genesis.network(),
             account,
             salt: Salt(salt),
-            valid_until: now().after(DurationMs::minutes(2)),
+            valid_until: now().after(life),
             action,
         };
         body.sign(&[key])
@@ -151,8 +168,8 @@ impl Cluster {
         }
     }
 
-    /// Opens an account for a key and gives it money.
-    pub async fn fund(&self, key: &SigningKey, amount: u64) -> AccountId {
+    /// Opens an account for a key and gives it money; gives the two transactions too.
+    pub async fn fund(&self, key: &SigningKey, amount: u64) -> (AccountId, [Transaction; 2]) {
         let owners = Owners::single(key.public_key());
         let open = self.sign(AccountId::NONE, Action::AccountOpen { owners }, key);
         assert!(self.settle(0, &open).await.is_success());
@@ -165,7 +182,7 @@ impl Cluster {
         };
         let mint = self.sign(self.bank_account(), action, &self.bank);
         assert!(self.settle(1 % self.nodes.len(), &mint).await.is_success());
-        account
+        (account, [open, mint])
     }
 
     /// Waits until every running node has executed a common height, and gives its header ids.

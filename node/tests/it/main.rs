@@ -4,3 +4,4 @@
 mod cluster;
 mod finality;
 mod network;
+mod payments;

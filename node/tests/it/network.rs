@@ -19,7 +19,7 @@ async fn a_payment_is_final_on_all_nodes_and_its_receipt_verifies_from_the_genes
     cluster.ready().await;
     let alice = SigningKey::ed25519_from_seed(&[70; 32]);
     let bob = SigningKey::ed25519_from_seed(&[71; 32]);
-    let (payer, payee) = (cluster.fund(&alice, 1000).await, cluster.fund(&bob, 1).await);
+    let (payer, payee) = (cluster.fund(&alice, 1000).await.0, cluster.fund(&bob, 1).await.0);
     let open = Action::ReserveOpen {
         currency: eur(),
         amounts: vec![amount(300), amount(200)],
@@ -54,7 +54,7 @@ async fn of_two_payments_that_name_one_reserve_at_two_nodes_exactly_one_wins_and
     let cluster = Cluster::start(4);
     cluster.ready().await;
     let alice = SigningKey::ed25519_from_seed(&[70; 32]);
-    let payer = cluster.fund(&alice, 1000).await;
+    let payer = cluster.fund(&alice, 1000).await.0;
     let open = Action::ReserveOpen {
         currency: eur(),
         amounts: vec![amount(100); 8],
@@ -102,7 +102,7 @@ async fn a_node_that_was_away_catches_up_and_all_nodes_resume_after_a_stop() {
     let mut cluster = Cluster::start(4);
     cluster.ready().await;
     let alice = SigningKey::ed25519_from_seed(&[70; 32]);
-    let payer = cluster.fund(&alice, 1000).await;
+    let payer = cluster.fund(&alice, 1000).await.0;
     cluster.stop_node(3);
     for _ in 0..5 {
         let lines = vec![Line { payee: payer, amount: amount(1), reference: None }];
@@ -129,7 +129,7 @@ async fn what_cannot_be_executed_is_refused_and_leaves_no_trace() {
     let cluster = Cluster::start(1);
     cluster.ready().await;
     let alice = SigningKey::ed25519_from_seed(&[70; 32]);
-    let payer = cluster.fund(&alice, 10).await;
+    let payer = cluster.fund(&alice, 10).await.0;
     let lines = vec![Line { payee: payer, amount: amount(11), reference: None }];
     let transfer = Action::Transfer { currency: eur(), lines };
     let over = cluster.sign(payer, transfer.clone(), &alice);
