@@ -1,12 +1,16 @@
 //! One file per proof: its bytes, how it is made, how it is checked.
 
+pub mod account_link;
 pub mod acknowledgement;
 pub mod action;
+pub mod authorization_code;
 pub mod base45;
 pub mod certificate_issue;
 pub mod certificate_request;
 pub mod cose;
+pub mod credential;
 pub mod cwt;
+pub mod device_code;
 pub mod finality;
 pub mod foreign_cbor;
 pub mod genesis;
@@ -15,6 +19,7 @@ pub mod merkle;
 pub mod owners;
 pub mod payment_code;
 pub mod receipt;
+pub mod reserve_planner;
 pub mod result;
 pub mod revocation_list;
 pub mod sealed;
