@@ -187,6 +187,7 @@ reasons! {
         SettlementFailed = 914 "settlement_failed" "The settlement failed; the issuer owes the merchant."
         PayloadDetached = 915 "payload_detached" "The payload is not inside the signed object."
         DuplicateKey = 916 "duplicate_key" "A map holds the same key twice."
+        AmountDiffers = 917 "amount_differs" "The code is bound to another amount."
     }
     Provisioning {
         DeviceCodeUnknown = 1000 "device_code_unknown" "There is no pending request for this device code."

@@ -3,6 +3,7 @@
 //! Invariants: the id depends on the body alone, never on signature bytes; a decoded witness has
 //! its keys strictly rising; ids made by a transaction depend on its id and an index alone.
 
+use tallystick_crypto::key_store::Signer;
 use tallystick_crypto::{PublicKey, Signature, SigningKey};
 use tallystick_kernel::limits::{BODY_BYTES_MAX, OWNER_KEYS_MAX, WITNESS_BYTES_MAX};
 use tallystick_kernel::{
@@ -56,6 +57,15 @@ impl Body {
             keys.iter().map(|key| (key.public_key(), key.sign(&id.0))).collect();
         signed.sort_by_key(|entry| entry.0);
         Transaction { body: self, witness: Witness(signed) }
+    }
+
+    /// Signs as [`Body::sign`] does, with keys that may be in a store; the signers' reasons.
+    pub fn sign_by(self, signers: &[&dyn Signer]) -> Result<Transaction, Reason> {
+        let id = self.id();
+        let signed = signers.iter().map(|key| Ok((key.public_key(), key.sign(&id.0)?)));
+        let mut signed = signed.collect::<Result<Vec<_>, Reason>>()?;
+        signed.sort_by_key(|entry| entry.0);
+        Ok(Transaction { body: self, witness: Witness(signed) })
     }
 
     /// Checks all that the body alone decides: account present exactly where it must be, and the
