@@ -1,5 +1,5 @@
 //! Every refusal of provisioning by device code and authorization code.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail so")]
+#![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
 use tallystick_crypto::hpke::Kem;
 use tallystick_crypto::key_store::{KeyAlgorithm, KeyPurpose};
