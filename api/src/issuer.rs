@@ -31,6 +31,9 @@ pub struct Holder {
     /// The linked ledger account.
     #[serde(with = "json::text_option", default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
+    /// The token that stands for the account in codes and certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_token: Option<String>,
 }
 
 /// `POST /v1/sessions`: login.

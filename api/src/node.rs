@@ -296,24 +296,28 @@ impl NodeClient {
 
     /// The network's state as a node sees it.
     pub async fn network(&self) -> Result<NetworkStatus, ApiError> {
-        self.any(async |node| node.get("/v1/network").await).await
+        self.any(|node| async move { node.get("/v1/network").await }).await
     }
 
     /// The genesis file. To be trusted it must come from elsewhere: compare the network's id.
     pub async fn genesis(&self) -> Result<Vec<u8>, ApiError> {
-        self.any(async |node| node.get_bytes("/v1/genesis", CBOR).await).await
+        self.any(|node| async move { node.get_bytes("/v1/genesis", CBOR).await }).await
     }
 
     /// Submits signed transactions (canonical bytes); harmless to repeat.
     pub async fn submit(&self, transactions: Vec<Vec<u8>>) -> Result<SubmitAnswer, ApiError> {
-        let request = SubmitRequest { transactions: transactions.into_iter().map(Bytes).collect() };
-        self.any(async |node| node.post("/v1/transactions", &request, Repeat::Harmless).await).await
+        let request =
+            &SubmitRequest { transactions: transactions.into_iter().map(Bytes).collect() };
+        self.any(
+            |node| async move { node.post("/v1/transactions", request, Repeat::Harmless).await },
+        )
+        .await
     }
 
     /// Where a transaction stands now.
     pub async fn transaction(&self, id: &TransactionId) -> Result<TransactionStatus, ApiError> {
-        let path = format!("/v1/transactions/{id}");
-        self.any(async |node| node.get(&path).await).await
+        let path = &format!("/v1/transactions/{id}");
+        self.any(|node| async move { node.get(path).await }).await
     }
 
     /// Waits until a transaction is final and reported, or expired, or `wait` is over; the
@@ -324,28 +328,28 @@ impl NodeClient {
         wait: DurationMs,
     ) -> Result<TransactionStatus, ApiError> {
         let wait = wait.min(WAIT_MAX);
-        let path = format!("/v1/transactions/{id}?wait=final&timeout_ms={}", wait.0);
-        self.any(async |node| node.get_waiting(&path, wait).await).await
+        let path = &format!("/v1/transactions/{id}?wait=final&timeout_ms={}", wait.0);
+        self.any(|node| async move { node.get_waiting(path, wait).await }).await
     }
 
     /// The proof that a quorum stored a transaction that still waits; [`Reason::NotFound`] before
     /// and after. The caller MUST verify it.
     pub async fn acknowledgement(&self, id: &TransactionId) -> Result<Vec<u8>, ApiError> {
-        let path = format!("/v1/transactions/{id}/acknowledgement");
-        self.any(async |node| node.get_bytes(&path, CBOR).await).await
+        let path = &format!("/v1/transactions/{id}/acknowledgement");
+        self.any(|node| async move { node.get_bytes(path, CBOR).await }).await
     }
 
     /// The receipt of a transaction; [`Reason::NotFound`] until it is reported. The caller MUST
     /// verify it.
     pub async fn receipt(&self, id: &TransactionId) -> Result<Vec<u8>, ApiError> {
-        let path = format!("/v1/transactions/{id}/receipt");
-        self.any(async |node| node.get_bytes(&path, CBOR).await).await
+        let path = &format!("/v1/transactions/{id}/receipt");
+        self.any(|node| async move { node.get_bytes(path, CBOR).await }).await
     }
 
     /// An account with its balances.
     pub async fn account(&self, id: &AccountId) -> Result<Account, ApiError> {
-        let path = format!("/v1/accounts/{id}");
-        self.any(async |node| node.get(&path).await).await
+        let path = &format!("/v1/accounts/{id}");
+        self.any(|node| async move { node.get(path).await }).await
     }
 
     /// All reserves of an account, page by page, up to `count_max`.
@@ -369,8 +373,8 @@ impl NodeClient {
 
     /// A currency.
     pub async fn currency(&self, code: &CurrencyCode) -> Result<Currency, ApiError> {
-        let path = format!("/v1/currencies/{code}");
-        self.any(async |node| node.get(&path).await).await
+        let path = &format!("/v1/currencies/{code}");
+        self.any(|node| async move { node.get(path).await }).await
     }
 
     /// The transactions that paid `payee` with this reference.
@@ -379,25 +383,25 @@ impl NodeClient {
         payee: &AccountId,
         reference: &Reference,
     ) -> Result<ReferenceAnswer, ApiError> {
-        let path = format!("/v1/references/{payee}/{reference}");
-        self.any(async |node| node.get(&path).await).await
+        let path = &format!("/v1/references/{payee}/{reference}");
+        self.any(|node| async move { node.get(path).await }).await
     }
 
     /// A final block.
     pub async fn block(&self, height: u64) -> Result<Block, ApiError> {
-        let path = format!("/v1/blocks/{height}");
-        self.any(async |node| node.get(&path).await).await
+        let path = &format!("/v1/blocks/{height}");
+        self.any(|node| async move { node.get(path).await }).await
     }
 
     async fn all_pages(&self, path: &str, count_max: usize) -> Result<Vec<Reserve>, ApiError> {
         let mut reserves: Vec<Reserve> = Vec::new();
         let mut cursor: Option<String> = None;
         while reserves.len() < count_max {
-            let path = match &cursor {
+            let path = &match &cursor {
                 Some(cursor) => format!("{path}?cursor={cursor}"),
                 None => path.to_owned(),
             };
-            let page: Page<Reserve> = self.any(async |node| node.get(&path).await).await?;
+            let page: Page<Reserve> = self.any(|node| async move { node.get(path).await }).await?;
             reserves.extend(page.items);
             match page.next {
                 Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
@@ -410,9 +414,9 @@ impl NodeClient {
 
     /// Asks one node after the other until one answers, twice around at most; a refusal is an
     /// answer.
-    async fn any<T>(
+    async fn any<T, F: Future<Output = Result<T, ApiError>>>(
         &self,
-        ask: impl AsyncFn(&Client) -> Result<T, ApiError>,
+        ask: impl Fn(Client) -> F,
     ) -> Result<T, ApiError> {
         let count = self.nodes.len();
         let first = self.preferred.load(Ordering::Relaxed);
@@ -423,7 +427,7 @@ impl NodeClient {
             if place == first + count {
                 tokio::time::sleep(ROUND_PAUSE).await;
             }
-            match ask(&self.nodes[place % count]).await {
+            match ask(self.nodes[place % count].clone()).await {
                 Err(error) if error.is_transport() || error.reason == Reason::NotReady => {
                     timeouts += u32::from(error.reason == Reason::Timeout);
                     failure = Some(error);

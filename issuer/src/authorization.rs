@@ -20,6 +20,8 @@ pub const AUTHORIZATION_BYTES_MAX: usize = 8 * 1024;
 pub struct Authorization {
     /// Follows from the request, so that a request that is sent again makes no second one.
     pub id: Digest,
+    /// The merchant who asked, by the name of its key; nobody else is told about it.
+    pub asked_by: String,
     /// Who pays.
     pub holder: HolderId,
     /// The holder's ledger account.
@@ -45,8 +47,10 @@ pub struct Authorization {
 }
 
 /// What a merchant asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
+    /// The merchant, by the name of its key.
+    pub by: String,
     /// Who is to be paid.
     pub payee: AccountId,
     /// The currency.
@@ -127,6 +131,7 @@ pub fn decide(
     let change = sum.minus(asked.amount)?;
     Ok(Authorization {
         id,
+        asked_by: asked.by.clone(),
         holder: holder.id,
         account,
         payee: asked.payee,
@@ -185,19 +190,25 @@ fn is_usable(reserve: &Available, asked: &Asked, now: TimeMs) -> bool {
 
 impl Codec for Authorization {
     fn encode(&self, out: &mut Writer) {
-        out.array(13).u64(VERSION).bytes(&self.id).value(&self.holder).value(&self.account);
+        out.array(14)
+            .u64(VERSION)
+            .bytes(&self.id)
+            .text(&self.asked_by)
+            .value(&self.holder)
+            .value(&self.account);
         out.value(&self.payee).value(&self.currency).value(&self.amount).value(&self.reference);
         out.bytes(&self.code_id).list(&self.reserves).option(self.change.as_ref());
         out.value(&self.progress).value(&self.created);
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
-        input.tuple(13)?;
+        input.tuple(14)?;
         if input.u64()? != VERSION {
             return Err(Reason::VersionUnknown);
         }
         Ok(Authorization {
             id: input.byte_array()?,
+            asked_by: input.text(256)?.to_owned(),
             holder: HolderId::decode(input)?,
             account: AccountId::decode(input)?,
             payee: AccountId::decode(input)?,

@@ -48,8 +48,8 @@ pub enum Subject {
 pub struct Order {
     /// What it settles.
     pub subject: Subject,
-    /// The signed transaction that settles it.
-    pub transaction: Transaction,
+    /// The signed transaction that settles it; none while something is still missing for it.
+    pub transaction: Option<Transaction>,
 }
 
 /// What a node says about a transaction.
@@ -84,7 +84,8 @@ impl Order {
     /// What follows from what a node says. `ledger_time` is the time of the last header that this
     /// node had executed **before** it was asked for the status.
     pub fn next(&self, ledger_time: TimeMs, seen: Seen) -> Next {
-        let over = ledger_time >= self.transaction.body.valid_until;
+        let Some(transaction) = &self.transaction else { return Next::SignAnew };
+        let over = ledger_time >= transaction.body.valid_until;
         match seen {
             Seen::Final(None) => Next::Settled,
             Seen::Final(Some(reason)) => Next::Failed(reason),
@@ -193,7 +194,7 @@ impl Codec for Order {
             Subject::Funding(id) => (0, id),
             Subject::Authorization(id) => (1, id),
         };
-        out.array(4).u64(VERSION).u64(kind).bytes(id).value(&self.transaction);
+        out.array(4).u64(VERSION).u64(kind).bytes(id).option(self.transaction.as_ref());
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
@@ -206,7 +207,7 @@ impl Codec for Order {
             (1, id) => Subject::Authorization(id),
             _ => return Err(Reason::Malformed),
         };
-        Ok(Order { subject, transaction: Transaction::decode(input)? })
+        Ok(Order { subject, transaction: input.option()? })
     }
 }
 
@@ -231,7 +232,7 @@ mod tests {
             },
         };
         let transaction = body.sign(&[&SigningKey::ed25519_from_seed(&[4; 32])]);
-        Order { subject: Subject::Authorization([5; 32]), transaction }
+        Order { subject: Subject::Authorization([5; 32]), transaction: Some(transaction) }
     }
 
     #[test]
@@ -255,13 +256,15 @@ mod tests {
         ] {
             assert_eq!(order.next(time, seen), next, "{time:?} {seen:?}");
         }
+        let unsigned = Order { transaction: None, ..order };
+        assert_eq!(unsigned.next(before, Seen::Unknown), Next::SignAnew);
     }
 
     #[test]
     fn orders_and_progress_are_read_back() {
         let order = order();
         assert_eq!(Order::from_bytes(&order.to_bytes(), ORDER_BYTES_MAX), Ok(order.clone()));
-        let id = order.transaction.id();
+        let id = order.transaction.as_ref().unwrap().id();
         for progress in [
             Progress::Accepted,
             Progress::Submitted(id),

@@ -57,7 +57,13 @@ fn claims(bound: Option<(CurrencyCode, Amount)>) -> PaymentClaims {
 }
 
 fn asked(minor: u64) -> Asked {
-    Asked { payee: SHOP, currency: euro(), amount: amount(minor), reference: Reference([7; 32]) }
+    Asked {
+        by: "shop".to_owned(),
+        payee: SHOP,
+        currency: euro(),
+        amount: amount(minor),
+        reference: Reference([7; 32]),
+    }
 }
 
 fn lock() -> Lock {

@@ -19,5 +19,6 @@ pub mod qr;
 pub mod roles;
 pub mod secret_file;
 pub mod source;
+pub mod stored;
 pub mod telemetry;
 pub mod up;

@@ -18,6 +18,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Why.
+    pub fn reason(&self) -> Reason {
+        self.problem.reason()
+    }
+
     /// The same, telling the client how long to wait where waiting helps (429 and 503).
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Refusal {

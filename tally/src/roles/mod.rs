@@ -1,8 +1,11 @@
 //! The roles: each a process of its own that serves HTTP from a configuration file.
 
+pub mod issuer;
+pub mod merchant;
 pub mod node;
 pub mod node_json;
 pub mod node_routes;
+pub mod provisioner;
 
 use std::path::PathBuf;
 
@@ -13,6 +16,7 @@ use nix::unistd::getppid;
 use tallystick_kernel::Reason;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::telemetry;
 
@@ -57,6 +61,14 @@ pub fn begin(args: &RoleArgs) -> Result<Runtime, Failure> {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).thread_name("tally-http").enable_all().build();
     runtime.map_err(|error| Failure::new(Reason::Internal).cause(error.to_string()))
+}
+
+/// The database of a role: the configured one, or SQLite in the data folder.
+pub fn database_url(configured: Option<&str>, folder: &DataFolder) -> String {
+    match configured {
+        Some(url) => url.to_owned(),
+        None => format!("sqlite:{}", folder.file("party.db").display()),
+    }
 }
 
 /// Asks the kernel to end us with SIGTERM when the parent dies, and looks whether it just did.

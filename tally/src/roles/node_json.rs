@@ -2,9 +2,7 @@
 
 use tallystick_api::node as json;
 use tallystick_api::{Bytes, Problem};
-use tallystick_kernel::{
-    AccountId, Codec as _, CurrencyCode, ReserveId, TransactionId, hex,
-};
+use tallystick_kernel::{AccountId, Codec as _, CurrencyCode, ReserveId, TransactionId, hex};
 use tallystick_ledger::{Account, Currency, Reserve};
 use tallystick_node::block::Block;
 use tallystick_node::{Balance, NetworkStatus, SubmissionOutcome, TransactionStatus};
@@ -81,11 +79,7 @@ pub fn submission(id: Option<TransactionId>, outcome: &SubmissionOutcome) -> jso
 }
 
 /// An account.
-pub fn account(
-    id: AccountId,
-    account: &Account,
-    balances: &[Balance],
-) -> json::Account {
+pub fn account(id: AccountId, account: &Account, balances: &[Balance]) -> json::Account {
     let balance = |balance: &Balance| json::Balance {
         currency: balance.currency,
         free: balance.free,

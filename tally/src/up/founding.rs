@@ -83,15 +83,21 @@ pub fn found_or_resume(
 }
 
 impl Network {
+    /// The merchant's account.
+    pub fn merchant_account(&self) -> String {
+        self.account(MERCHANT)
+    }
+
+    fn account(&self, index: usize) -> String {
+        let mut accounts = self.genesis.accounts();
+        accounts.nth(index).map_or(String::new(), |(id, _)| id.to_string())
+    }
+
     /// The public description.
     pub fn description(&self) -> NetworkDescription {
         let urls = |command: &str| {
             let of_role = self.roles.iter().filter(move |role| role.command == command);
             of_role.map(Role::url).collect::<Vec<_>>()
-        };
-        let account = |index: usize| {
-            let mut accounts = self.genesis.accounts();
-            accounts.nth(index).map_or(String::new(), |(id, _)| id.to_string())
         };
         NetworkDescription {
             network: self.id.clone(),
@@ -102,8 +108,8 @@ impl Network {
             issuer: urls("issuer").pop(),
             provisioner: urls("provisioner").pop(),
             merchant: urls("merchant").pop(),
-            bank_account: account(BANK),
-            merchant_account: account(MERCHANT),
+            bank_account: self.account(BANK),
+            merchant_account: self.merchant_account(),
         }
     }
 }
@@ -154,6 +160,10 @@ fn roles_of(folder: &DataFolder, network: &Network) -> Result<Vec<Role>, Failure
     for index in 0..network.shape.validators {
         roles.push(roles::node::plan(folder.path(), network, index)?);
     }
+    let (issuer, shared_key_id) = roles::issuer::config::plan(folder.path(), network)?;
+    roles.push(issuer);
+    roles.push(roles::provisioner::plan(folder.path(), network, &shared_key_id)?);
+    roles.push(roles::merchant::plan(folder.path(), network)?);
     Ok(roles)
 }
 

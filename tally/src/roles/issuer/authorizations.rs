@@ -1,0 +1,230 @@
+//! Authorizations: from a merchant's request to a hold, a signed settlement and its receipt.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use tallystick_api::Problem;
+use tallystick_api::issuer::{Authorization as Shown, AuthorizationRequest, WAIT_MAX};
+use tallystick_api::node::{CBOR, Reserve};
+use tallystick_issuer::authorization::{
+    AUTHORIZATION_BYTES_MAX, Asked, Authorization, Available, Limits, decide,
+};
+use tallystick_issuer::holder::Holder;
+use tallystick_issuer::settlement::{Order, Progress, SETTLEMENT_LIFE, Subject, remittance};
+use tallystick_kernel::limits::REPLAY_SLACK;
+use tallystick_kernel::{
+    Amount, Codec as _, Digest, DurationMs, Reason, Reference, Salt, TimeMs, hex,
+};
+use tallystick_proofs::action::Lock;
+use tallystick_proofs::payment_code::{self, Chain, KeyId, Trust, VerifiedCode};
+use tallystick_store::{Batch, retry_conflicts};
+
+use super::{App, CONFLICTS_MAX, Issuer, SETTLE, decode, id_of, kinds, now};
+use crate::http::gate::Caller;
+use crate::http::idempotency::WriteKey;
+use crate::http::{Access, Endpoint, JsonBody, Refusal, Routes, WaitQuery};
+use crate::source;
+
+/// Reserves of one holder that are looked at.
+const RESERVES_MAX: usize = 1000;
+
+/// The endpoints of authorizations.
+pub fn routes(routes: Routes<App>) -> Routes<App> {
+    let access = Access::Scope("authorizations");
+    routes
+        .add(Endpoint::post("/v1/authorizations", access), create)
+        .add(Endpoint::get("/v1/authorizations/{id}", access).waits(WAIT_MAX), authorization)
+        .add(Endpoint::get("/v1/authorizations/{id}/receipt", access), receipt)
+}
+
+impl Issuer {
+    /// An authorization with the version of its record; [`Reason::AuthorizationUnknown`].
+    pub async fn authorization(&self, id: &Digest) -> Result<(u64, Authorization), Reason> {
+        let found = self.store.read(kinds::AUTHORIZATION, id).await?;
+        let record = found.ok_or(Reason::AuthorizationUnknown)?;
+        Ok((record.version, decode(&record, AUTHORIZATION_BYTES_MAX)?))
+    }
+
+    /// Verifies a code with what is known here: our own root, our own list, our own certificates.
+    async fn verified(&self, text: &str, at: TimeMs) -> Result<VerifiedCode, Reason> {
+        let (key_id, has_chain) = payment_code::peek(text)?;
+        let mut known: BTreeMap<KeyId, Chain> = BTreeMap::new();
+        if !has_chain {
+            known.extend(self.chain_of(&key_id).await?.map(|chain| (key_id, chain)));
+        }
+        let (_, list) = self.revocation();
+        let trust = Trust { anchors: &self.anchors, known: &known, revocation: &[list] };
+        payment_code::verify(text, at, trust)
+    }
+
+    /// What the ledger shows as locked to us, less what is held.
+    async fn available(&self, holder: &Holder) -> Result<Vec<Available>, Refusal> {
+        let account = holder.require_link()?.account;
+        let mandate = self.mandate.to_string();
+        let reserves = self.nodes.reserves_locked(&mandate, &account, RESERVES_MAX).await?;
+        // Holds are read after the ledger: a reserve whose hold has just ended is spent by then.
+        let holds = self.store.find(kinds::HOLD, "account", &account.0, None, u32::MAX).await?;
+        let held: std::collections::BTreeSet<Vec<u8>> =
+            holds.into_iter().map(|record| record.key).collect();
+        let free = reserves.into_iter().filter(|reserve| !held.contains(reserve.id.0.as_slice()));
+        Ok(free.map(|reserve| available(self, reserve)).collect())
+    }
+
+    /// Decides a payment and stores it with its holds and its signed settlement, in one write.
+    async fn authorize(
+        &self,
+        id: Digest,
+        code: &VerifiedCode,
+        asked: &Asked,
+    ) -> Result<Authorization, Refusal> {
+        let holder = self.holder_by_token(&code.claims.account_token).await?;
+        let limits = Limits { unbound_max: Amount::new(self.config.unbound_max)? };
+        tallystick_issuer::authorization::check(&holder, &code.claims, asked, &limits)?;
+        let available = self.available(&holder).await?;
+        let made = decide(id, &holder, &code.claims, asked, &limits, &available, now())?;
+        let body = remittance(&made, self.genesis.network(), Salt(source::random()?), now());
+        let transaction = body.sign_by(&[&self.mandate_signer()?])?;
+        let made = Authorization { progress: Progress::Submitted(transaction.id()), ..made };
+        let order = Order { subject: Subject::Authorization(id), transaction: Some(transaction) };
+        let remembered = code.claims.expires.after(REPLAY_SLACK);
+        let mut batch = Batch::new()
+            .once("code", code.claims.code_id, remembered, now(), Reason::CodeReplayed)
+            .put(kinds::AUTHORIZATION, id, 0, made.to_bytes(), &[])
+            .push(SETTLE, id, now(), order.to_bytes())
+            .audit(now(), format!("authorized {} for {}", hex::encode(&id), made.amount));
+        for reserve in &made.reserves {
+            let index = [("account", made.account.0.to_vec())];
+            batch = batch.put(kinds::HOLD, reserve.0, 0, id, &index);
+        }
+        self.store.write(batch).await?;
+        Ok(made)
+    }
+}
+
+fn available(issuer: &Issuer, reserve: Reserve) -> Available {
+    // A node lists only what is locked to the key that was asked for.
+    let lock = reserve.lock.map(|lock| Lock {
+        mandate: issuer.mandate,
+        payment_max: lock.payment_max,
+        payees: lock.payees,
+        unlock_delay: DurationMs(lock.unlock_delay_ms),
+    });
+    let nothing = Lock {
+        mandate: issuer.mandate,
+        payment_max: Some(Amount::ZERO),
+        payees: Vec::new(),
+        unlock_delay: DurationMs(0),
+    };
+    Available {
+        id: reserve.id,
+        currency: reserve.currency,
+        amount: reserve.amount,
+        lock: lock.unwrap_or(nothing),
+        expiry: reserve.expiry_ms.map(TimeMs),
+        unlock_at: reserve.unlock_at_ms.map(TimeMs),
+    }
+}
+
+fn shown(made: &Authorization) -> Shown {
+    Shown {
+        id: hex::encode(&made.id),
+        state: super::shown(&made.progress),
+        amount: made.amount,
+        currency: made.currency,
+        transaction: made.progress.transaction(),
+        code: made.progress.failure().map(|reason| reason.code().to_owned()),
+        expiry_ms: made.created.after(SETTLEMENT_LIFE).0,
+    }
+}
+
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Extension(key): Extension<WriteKey>,
+    JsonBody(body): JsonBody<AuthorizationRequest>,
+) -> Result<Json<Shown>, Refusal> {
+    let id = id_of(&key)?;
+    if let Ok((_, made)) = app.authorization(&id).await {
+        return Ok(Json(shown(&made)));
+    }
+    let reference: Reference =
+        body.reference.parse().map_err(|reason| Problem::new(reason).field("reference"))?;
+    let asked = Asked {
+        by: caller.key_name.unwrap_or_default(),
+        payee: body.payee,
+        currency: body.currency,
+        amount: body.amount,
+        reference,
+    };
+    let code = app.verified(&body.code, now()).await?;
+    // A refusal may carry more than a reason, so conflicts are told apart from it here.
+    let made = retry_conflicts(CONFLICTS_MAX, || async {
+        match app.authorize(id, &code, &asked).await {
+            Err(refusal) if refusal.reason() == Reason::Conflict => Err(Reason::Conflict),
+            other => Ok(other),
+        }
+    });
+    let made = made.await??;
+    app.change();
+    Ok(Json(shown(&made)))
+}
+
+async fn authorization(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    wait: WaitQuery,
+) -> Result<Json<Shown>, Refusal> {
+    let id = read_id(&id)?;
+    let by = caller.key_name.unwrap_or_default();
+    let found = until_ended(&app, wait.duration(WAIT_MAX), || async {
+        let (_, made) = app.authorization(&id).await?;
+        if made.asked_by != by {
+            return Err(Reason::AuthorizationUnknown);
+        }
+        Ok((made.progress.has_ended(), made))
+    });
+    Ok(Json(shown(&found.await?)))
+}
+
+async fn receipt(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let (_, made) = app.authorization(&read_id(&id)?).await?;
+    let Progress::Settled(transaction) = made.progress else {
+        return Err(Reason::NotFound.into());
+    };
+    if Some(&made.asked_by) != caller.key_name.as_ref() {
+        return Err(Reason::AuthorizationUnknown.into());
+    }
+    let found = app.store.read(kinds::RECEIPT, &transaction.0).await?.ok_or(Reason::NotFound)?;
+    Ok(([(CONTENT_TYPE, CBOR)], found.bytes).into_response())
+}
+
+fn read_id(text: &str) -> Result<Digest, Refusal> {
+    let id = hex::decode(text).ok().and_then(|id| id.try_into().ok());
+    id.ok_or_else(|| Problem::new(Reason::HexMalformed).field("id").into())
+}
+
+/// Looks again whenever something changes, until what is looked at has ended or `wait` is over.
+pub async fn until_ended<T, F: Future<Output = Result<(bool, T), Reason>>>(
+    app: &App,
+    wait: DurationMs,
+    look: impl Fn() -> F,
+) -> Result<T, Reason> {
+    let deadline = tokio::time::Instant::now() + Duration::from_millis(wait.0);
+    let mut changed = app.changed.subscribe();
+    loop {
+        changed.mark_unchanged();
+        let (ended, found) = look().await?;
+        if ended || tokio::time::timeout_at(deadline, changed.changed()).await.is_err() {
+            return Ok(found);
+        }
+    }
+}

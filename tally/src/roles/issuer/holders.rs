@@ -1,0 +1,185 @@
+//! Holders at the issuer: making them, logging in, linking a ledger account.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use tallystick_api::Problem;
+use tallystick_api::issuer::{
+    Holder as Shown, HolderRequest, LinkRequest, Session, SessionRequest,
+};
+use tallystick_crypto::{PublicKey, Signature};
+use tallystick_issuer::holder::{HOLDER_BYTES_MAX, Holder, check_password};
+use tallystick_kernel::{Codec as _, HolderId, Reason};
+use tallystick_proofs::owners::Owners;
+use tallystick_store::{Batch, Record, retry_conflicts};
+use zeroize::Zeroizing;
+
+use super::{App, CONFLICTS_MAX, Issuer, decode, id_of, kinds, now};
+use crate::data_folder::read_bounded;
+use crate::failure::Failure;
+use crate::http::gate::Caller;
+use crate::http::idempotency::WriteKey;
+use crate::http::{Access, Endpoint, JsonBody, Refusal, Routes};
+use crate::source;
+
+/// The endpoints of holders.
+pub fn routes(routes: Routes<App>) -> Routes<App> {
+    let login = Endpoint::post("/v1/sessions", Access::Public).without_key().guess_limited();
+    routes
+        .add(Endpoint::post("/v1/holders", Access::Scope("holders")), create)
+        .add(login, begin_session)
+        .add(Endpoint::get("/v1/holders/me", Access::Session), me)
+        .add(Endpoint::post("/v1/holders/me/account", Access::Session), link)
+}
+
+impl Issuer {
+    /// A holder by id, with the version of the record.
+    pub async fn holder(&self, id: &HolderId) -> Result<(u64, Holder), Reason> {
+        let record = self.store.read(kinds::HOLDER, &id.0).await?.ok_or(Reason::HolderUnknown)?;
+        read(&record)
+    }
+
+    /// A holder by login name; [`Reason::HolderUnknown`].
+    pub async fn holder_by_name(&self, name: &str) -> Result<(u64, Holder), Reason> {
+        let found = self.store.find(kinds::HOLDER, "name", name.as_bytes(), None, 1).await?;
+        read(found.first().ok_or(Reason::HolderUnknown)?)
+    }
+
+    /// The holder behind an account token; [`Reason::TokenUnknown`].
+    pub async fn holder_by_token(&self, token: &str) -> Result<Holder, Reason> {
+        let found = self.store.find(kinds::HOLDER, "token", token.as_bytes(), None, 1).await?;
+        read(found.first().ok_or(Reason::TokenUnknown)?).map(|(_, holder)| holder)
+    }
+
+    async fn create_holder(
+        &self,
+        id: HolderId,
+        name: String,
+        password: Zeroizing<String>,
+    ) -> Result<Holder, Reason> {
+        if let Ok((_, holder)) = self.holder(&id).await {
+            return Ok(holder);
+        }
+        let salt = source::random()?;
+        let made = tokio::task::spawn_blocking(move || Holder::new(id, &name, &password, &salt));
+        let holder = made.await.map_err(|_| Reason::Internal)??;
+        let batch = Batch::new()
+            .put(kinds::HOLDER_NAME, holder.name.as_bytes(), 0, id.0, &[])
+            .put(kinds::HOLDER, id.0, 0, holder.to_bytes(), &indexes(&holder))
+            .audit(now(), format!("holder made {id}"));
+        match self.store.write(batch).await {
+            Err(Reason::Conflict) => Err(Reason::HolderExists),
+            other => other.map(|()| holder),
+        }
+    }
+}
+
+fn read(record: &Record) -> Result<(u64, Holder), Reason> {
+    Ok((record.version, decode(record, HOLDER_BYTES_MAX)?))
+}
+
+/// The index entries of a holder.
+fn indexes(holder: &Holder) -> Vec<(&'static str, Vec<u8>)> {
+    let mut indexes = vec![("name", holder.name.as_bytes().to_vec())];
+    if let Some(link) = &holder.link {
+        indexes.push(("token", link.token.as_bytes().to_vec()));
+    }
+    indexes
+}
+
+fn shown(holder: &Holder) -> Shown {
+    Shown {
+        id: holder.id,
+        name: holder.name.clone(),
+        account: holder.link.as_ref().map(|link| link.account),
+        account_token: holder.link.as_ref().map(|link| link.token.clone()),
+    }
+}
+
+async fn create(
+    State(app): State<App>,
+    Extension(key): Extension<WriteKey>,
+    JsonBody(body): JsonBody<HolderRequest>,
+) -> Result<Json<Shown>, Refusal> {
+    let id = HolderId(id_of(&key)?);
+    let holder = app.create_holder(id, body.name, Zeroizing::new(body.password)).await?;
+    Ok(Json(shown(&holder)))
+}
+
+async fn begin_session(
+    State(app): State<App>,
+    JsonBody(body): JsonBody<SessionRequest>,
+) -> Result<Json<Session>, Refusal> {
+    let (name, password) = (body.name, Zeroizing::new(body.password));
+    app.logins.begin(name.clone(), now())?;
+    let found = app.holder_by_name(&name).await;
+    let (id, stored) = match found {
+        Ok((_, holder)) => (Some(holder.id), holder.password_hash),
+        Err(Reason::HolderUnknown) => (None, NOBODY.to_owned()),
+        Err(reason) => return Err(reason.into()),
+    };
+    let checked = tokio::task::spawn_blocking(move || check_password(&stored, &password));
+    checked.await.map_err(|_| Reason::Internal)??;
+    let holder = id.ok_or(Reason::LoginWrong)?;
+    app.logins.forgive(&name);
+    let (token, expiry) = app.sessions.begin(holder, now()).await?;
+    Ok(Json(Session { token: token.to_string(), expiry_ms: expiry.0, holder }))
+}
+
+async fn me(State(app): State<App>, caller: Caller) -> Result<Json<Shown>, Refusal> {
+    let (_, holder) = app.holder(&caller.require_holder()?).await?;
+    Ok(Json(shown(&holder)))
+}
+
+async fn link(
+    State(app): State<App>,
+    caller: Caller,
+    JsonBody(body): JsonBody<LinkRequest>,
+) -> Result<Json<Shown>, Refusal> {
+    let id = caller.require_holder()?;
+    let key: PublicKey = body.key.parse().map_err(|reason| Problem::new(reason).field("key"))?;
+    let signature: Signature = Signature::from_bytes(&body.signature.0, 128)
+        .map_err(|reason| Problem::new(reason).field("signature"))?;
+    let owners = owners(&app.nodes.account(&body.account).await?)?;
+    let token = source::random()?;
+    let linked = retry_conflicts(CONFLICTS_MAX, || async {
+        let (version, holder) = app.holder(&id).await?;
+        let network = app.genesis.network();
+        let linked = holder.link(&network, body.account, &owners, &key, &signature, token)?;
+        if linked != holder {
+            let batch = Batch::new()
+                .put(kinds::HOLDER, id.0, version, linked.to_bytes(), &indexes(&linked))
+                .audit(now(), format!("holder {id} linked {}", body.account));
+            app.store.write(batch).await?;
+        }
+        Ok(linked)
+    })
+    .await?;
+    app.hasten_fundings(&id).await?;
+    Ok(Json(shown(&linked)))
+}
+
+/// The owners of an account as a node shows it.
+fn owners(account: &tallystick_api::node::Account) -> Result<Owners, Reason> {
+    let keys = account.keys.iter().map(|key| key.parse());
+    let threshold = u16::try_from(account.threshold).map_err(|_| Reason::AnswerMalformed)?;
+    Ok(Owners { threshold, keys: keys.collect::<Result<_, Reason>>()? })
+}
+
+/// Makes the demonstration's holder where there is none, with the password of a file.
+pub async fn ensure_demo(app: &Arc<Issuer>, password: &Path) -> Result<(), Failure> {
+    if app.holder_by_name(super::config::DEMO_HOLDER).await.is_ok() {
+        return Ok(());
+    }
+    let text = read_bounded(password, 512)?;
+    let text = core::str::from_utf8(&text).map_err(|_| Reason::StorageCorrupt)?;
+    let password = Zeroizing::new(text.trim().to_owned());
+    let id = HolderId(source::random()?);
+    app.create_holder(id, super::config::DEMO_HOLDER.to_owned(), password).await?;
+    Ok(())
+}
+
+/// The hash of a password that nobody has, so that unknown names take as long as known ones.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";

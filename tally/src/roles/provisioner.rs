@@ -1,0 +1,370 @@
+//! `tally provisioner`: hands credentials to devices whose requests an issuer has approved. It
+//! never talks to an issuer: the decision comes with the holder.
+
+use std::net::SocketAddr;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use tallystick_api::Problem;
+use tallystick_api::provisioner::{
+    AuthorizationCodeRequest, ProvisionerKeys, ProvisioningRequest, ProvisioningStarted,
+    ReleasedCredential,
+};
+use tallystick_crypto::hpke::{Kem, SealingKey};
+use tallystick_crypto::key_store::{KeyAlgorithm, KeyPurpose, StoredSigner};
+use tallystick_crypto::standard_signature::{Curve, StandardKey};
+use tallystick_crypto::{KeyStore as _, SoftwareKeyStore};
+use tallystick_kernel::{Codec as _, DurationMs, Reason, TimeMs, hex};
+use tallystick_proofs::device_code::SharedKeyId;
+use tallystick_provisioner::request::REQUEST_BYTES_MAX;
+use tallystick_provisioner::{
+    Guesses, Request, RiskPolicy, Signals, Start, complete, release, start,
+};
+use tallystick_store::{Batch, Kind, Store, retry_conflicts};
+
+use super::RoleArgs;
+use super::issuer::config::{CREDENTIAL_KEY, SHARED_KEY};
+use crate::config::{self, Config};
+use crate::data_folder::DataFolder;
+use crate::failure::Failure;
+use crate::http::gate::Caller;
+use crate::http::idempotency::WriteKey;
+use crate::http::{Access, Endpoint, Gate, JsonBody, Refusal, Routes, path_value, server};
+use crate::key_file::KeyFile;
+use crate::machine_key::MachineKey;
+use crate::source;
+use crate::stored::{StoredAnswers, StoredReplays};
+use crate::up::MACHINE_KEY_FILE;
+use crate::up::founding::Network;
+use crate::up::plan::{Role, beside};
+
+/// Requests by id.
+const REQUEST: Kind = Kind("request");
+/// Counters by what is counted and the day.
+const COUNTER: Kind = Kind("counter");
+/// Devices by their key's thumbprint: when each was first seen.
+const DEVICE: Kind = Kind("device");
+/// The key that device codes come from.
+const CODE_KEY: &str = "device-code";
+const CONFLICTS_MAX: u32 = 16;
+const DAY: DurationMs = DurationMs::minutes(24 * 60);
+
+/// The configuration of a provisioner. Paths are taken from the folder of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProvisionerConfig {
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// The data folder.
+    pub data: PathBuf,
+    /// The key under which the data folder's key file lies.
+    pub machine_key: PathBuf,
+    /// `postgres://...`; without it SQLite in the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// The id of the key shared with the issuer: 16 hexadecimal digits.
+    pub shared_key_id: String,
+    /// The risk policy.
+    pub risk: RiskConfig,
+}
+
+/// A risk policy in a configuration; see [`RiskPolicy`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented at the type that it becomes")]
+pub struct RiskConfig {
+    pub name: String,
+    pub account_requests_usual: u64,
+    pub device_requests_usual: u64,
+    pub request_points: u64,
+    pub wrong_code_points: u64,
+    pub device_new_for_ms: u64,
+    pub device_new_points: u64,
+    pub points_max: u64,
+}
+
+impl Config for ProvisionerConfig {
+    const ENVIRONMENT_KEYS: &'static [&'static str] =
+        &["listen", "data", "machine_key", "database"];
+}
+
+impl From<RiskPolicy> for RiskConfig {
+    fn from(policy: RiskPolicy) -> RiskConfig {
+        RiskConfig {
+            name: policy.name,
+            account_requests_usual: policy.account_requests_usual,
+            device_requests_usual: policy.device_requests_usual,
+            request_points: policy.request_points,
+            wrong_code_points: policy.wrong_code_points,
+            device_new_for_ms: policy.device_new_for.0,
+            device_new_points: policy.device_new_points,
+            points_max: policy.points_max,
+        }
+    }
+}
+
+impl From<RiskConfig> for RiskPolicy {
+    fn from(config: RiskConfig) -> RiskPolicy {
+        RiskPolicy {
+            name: config.name,
+            account_requests_usual: config.account_requests_usual,
+            device_requests_usual: config.device_requests_usual,
+            request_points: config.request_points,
+            wrong_code_points: config.wrong_code_points,
+            device_new_for: DurationMs(config.device_new_for_ms),
+            device_new_points: config.device_new_points,
+            points_max: config.points_max,
+        }
+    }
+}
+
+/// What the handlers share.
+pub struct Provisioner {
+    store: Store,
+    keys: SoftwareKeyStore,
+    shared_key_id: SharedKeyId,
+    policy: RiskPolicy,
+}
+
+type App = Arc<Provisioner>;
+
+/// A counter as it was read: its record's key, its version, its count.
+struct Counted {
+    key: Vec<u8>,
+    version: u64,
+    count: u64,
+}
+
+impl Counted {
+    /// Adds one to it within a batch.
+    fn bump(&self, batch: Batch) -> Batch {
+        let bytes = (self.count + 1).to_be_bytes();
+        batch.put(COUNTER, self.key.clone(), self.version, bytes, &[])
+    }
+
+    fn small(&self) -> u32 {
+        u32::try_from(self.count).unwrap_or(u32::MAX)
+    }
+}
+
+impl Provisioner {
+    /// How often something happened today.
+    async fn counted(&self, what: &str, of: &[u8], at: TimeMs) -> Result<Counted, Reason> {
+        let day = at.0 / DAY.0;
+        let key = [what.as_bytes(), b"/", of, &day.to_be_bytes()].concat();
+        let found = self.store.read(COUNTER, &key).await?;
+        let Some(record) = found else { return Ok(Counted { key, version: 0, count: 0 }) };
+        let count = record.bytes.try_into().map_err(|_| Reason::StorageCorrupt)?;
+        Ok(Counted { key, version: record.version, count: u64::from_be_bytes(count) })
+    }
+
+    /// When a device was first seen, before now.
+    async fn first_seen(&self, thumbprint: &[u8]) -> Result<Option<TimeMs>, Reason> {
+        let Some(record) = self.store.read(DEVICE, thumbprint).await? else { return Ok(None) };
+        let time = record.bytes.try_into().map_err(|_| Reason::StorageCorrupt)?;
+        Ok(Some(TimeMs(u64::from_be_bytes(time))))
+    }
+
+    async fn request(&self, id: &[u8; 16]) -> Result<(u64, Request), Reason> {
+        let record = self.store.read(REQUEST, id).await?.ok_or(Reason::DeviceCodeUnknown)?;
+        let request = Request::from_bytes(&record.bytes, REQUEST_BYTES_MAX);
+        Ok((record.version, request.map_err(|_| Reason::StorageCorrupt)?))
+    }
+
+    async fn begin(&self, asked: Start, at: TimeMs) -> Result<Request, Reason> {
+        if let Ok((_, request)) = self.request(&asked.id).await {
+            return Ok(request);
+        }
+        let thumbprint = asked.thumbprint;
+        let account_starts = self.counted("account-starts", &asked.account.0, at).await?;
+        let device_starts = self.counted("device-starts", &thumbprint, at).await?;
+        let request = start(&self.keys, CODE_KEY, self.shared_key_id, asked, at)?;
+        let mut batch = Batch::new()
+            .put(REQUEST, request.id, 0, request.to_bytes(), &[])
+            .audit(at, format!("request {}", hex::encode(&request.id)));
+        batch = device_starts.bump(account_starts.bump(batch));
+        if self.first_seen(&thumbprint).await?.is_none() {
+            batch = batch.put(DEVICE, thumbprint, 0, at.0.to_be_bytes(), &[]);
+        }
+        self.store.write(batch).await?;
+        Ok(request)
+    }
+
+    /// Judges a code and stores what became of it; the request, if it was released.
+    async fn judge(
+        &self,
+        id: &[u8; 16],
+        thumbprint: &[u8; 32],
+        code: &str,
+        at: TimeMs,
+    ) -> Result<Request, Reason> {
+        let (version, request) = self.request(id).await?;
+        let of_account = self.counted("account-guesses", &request.account.0, at).await?;
+        let of_device = self.counted("device-guesses", thumbprint, at).await?;
+        let of_key = self.counted("key-guesses", &request.carried.key_id.0, at).await?;
+        let guesses =
+            Guesses { account: of_account.small(), device: of_device.small(), key: of_key.small() };
+        let signals = Signals {
+            account_requests: self.counted("account-starts", &request.account.0, at).await?.count,
+            device_requests: self.counted("device-starts", thumbprint, at).await?.count,
+            wrong_codes: of_account.count.saturating_add(of_device.count),
+            device_first_seen: self.first_seen(thumbprint).await?,
+        };
+        let shared = (request.carried.key_id == self.shared_key_id).then_some(SHARED_KEY);
+        let today = (guesses, signals);
+        let done =
+            complete(&self.keys, shared, &self.policy, &request, thumbprint, code, today, at)?;
+        let event = format!("code for {}: {:?}", hex::encode(id), done.outcome);
+        let mut batch =
+            Batch::new().put(REQUEST, *id, version, done.next.to_bytes(), &[]).audit(at, event);
+        if done.counts {
+            batch = of_key.bump(of_device.bump(of_account.bump(batch)));
+        }
+        self.store.write(batch).await?;
+        done.outcome.map(|()| done.next)
+    }
+
+    fn sealed(&self, request: &Request, at: TimeMs) -> Result<Vec<u8>, Reason> {
+        let signer = StoredSigner::new(&self.keys, CREDENTIAL_KEY, KeyPurpose::Internal)?;
+        release(request, &signer, source::random()?, source::random()?, at)
+    }
+}
+
+/// Every endpoint of a provisioner.
+pub fn routes(gate: Gate) -> Routes<Arc<Provisioner>> {
+    let code = Endpoint::post("/v1/provisioning-requests/{id}/authorization-code", Access::Device);
+    Routes::new(gate)
+        .add(Endpoint::get("/readyz", Access::Public), ready)
+        .add(Endpoint::get("/v1/provisioner", Access::Public), keys)
+        .add(Endpoint::post("/v1/provisioning-requests", Access::Device), begin)
+        .add(code.without_key().guess_limited(), hand_in)
+}
+
+async fn ready(State(app): State<App>) -> Result<&'static str, Refusal> {
+    app.store.read(REQUEST, b"none").await?;
+    Ok("ready\n")
+}
+
+async fn keys(State(app): State<App>) -> Result<Json<ProvisionerKeys>, Refusal> {
+    let credential_key = app.keys.public_key(CREDENTIAL_KEY)?.to_string();
+    Ok(Json(ProvisionerKeys { credential_key }))
+}
+
+async fn begin(
+    State(app): State<App>,
+    caller: Caller,
+    Extension(key): Extension<WriteKey>,
+    JsonBody(body): JsonBody<ProvisioningRequest>,
+) -> Result<Json<ProvisioningStarted>, Refusal> {
+    let device = caller.require_device()?;
+    let field = |name: &'static str| move |reason| Problem::new(reason).field(name);
+    let sized = |bytes: Vec<u8>| bytes.try_into().map_err(|_| Reason::FieldInvalid);
+    let device_digest: [u8; 32] = body
+        .device_digest
+        .0
+        .try_into()
+        .map_err(|_| field("device_digest")(Reason::FieldInvalid))?;
+    let id = hex::decode(&key.0)?;
+    let asked = Start {
+        id: id.get(..16).and_then(|id| id.try_into().ok()).ok_or(Reason::Internal)?,
+        account: body.account,
+        device_key: StandardKey::new(Curve::P256, &device.public_point)?.to_public_key()?,
+        thumbprint: device.thumbprint,
+        device_kind: body.device_kind,
+        device_digest,
+        nonce: sized(body.nonce.0).map_err(field("nonce"))?,
+        sealing_key: SealingKey::new(Kem::X25519, &body.sealing_key.0)
+            .map_err(field("sealing_key"))?,
+        device_name: body.device_name,
+    };
+    let at = source::now();
+    let request = retry_conflicts(CONFLICTS_MAX, || app.begin(asked.clone(), at)).await?;
+    Ok(Json(ProvisioningStarted {
+        id: hex::encode(&request.id),
+        device_code: request.carried.device_code.to_string(),
+        request: request.carried.to_text(),
+        expiry_ms: request.carried.expiry.0,
+    }))
+}
+
+async fn hand_in(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<AuthorizationCodeRequest>,
+) -> Result<Json<ReleasedCredential>, Refusal> {
+    let thumbprint = caller.require_device()?.thumbprint;
+    let id: RequestId = path_value("id", &id)?;
+    let at = source::now();
+    let code = &body.authorization_code;
+    let judged = retry_conflicts(CONFLICTS_MAX, || app.judge(&id.0, &thumbprint, code, at));
+    let request = judged.await?;
+    Ok(Json(ReleasedCredential { sealed: tallystick_api::Bytes(app.sealed(&request, at)?) }))
+}
+
+/// The id of a request in a path.
+struct RequestId([u8; 16]);
+
+impl core::str::FromStr for RequestId {
+    type Err = Reason;
+
+    fn from_str(text: &str) -> Result<RequestId, Reason> {
+        let bytes = hex::decode(text)?.try_into().map_err(|_| Reason::HexMalformed)?;
+        Ok(RequestId(bytes))
+    }
+}
+
+/// Runs a provisioner until it is told to stop.
+pub fn run(args: &RoleArgs) -> Result<(), Failure> {
+    let runtime = super::begin(args)?;
+    let file = args.config_file()?;
+    let config: ProvisionerConfig = config::load(file, &args.flags())?;
+    let folder = DataFolder::open(&config::relative_to(file, &config.data), "provisioner")?;
+    let machine_key = MachineKey::read(&config::relative_to(file, &config.machine_key))?;
+    let mut keys = KeyFile::open(folder.path(), &machine_key)?;
+    keys.ensure(CODE_KEY, KeyPurpose::SharedCode, KeyAlgorithm::HmacSha256)?;
+    keys.ensure(CREDENTIAL_KEY, KeyPurpose::Internal, KeyAlgorithm::Ed25519)?;
+    let shared = hex::decode(&config.shared_key_id)?;
+    let shared_key_id = SharedKeyId(shared.try_into().map_err(|_| Reason::HexMalformed)?);
+    let listen = config.listen;
+    runtime.block_on(async {
+        let listener = server::bind(listen).await?;
+        let url = super::database_url(config.database.as_deref(), &folder);
+        let store = Store::open(&url, "provisioner").await?;
+        let gate = Gate {
+            public_url: format!("http://{listen}"),
+            replays: Some(Arc::new(StoredReplays::new(store.clone()))),
+            answers: Some(Arc::new(StoredAnswers::new(store.clone()))),
+            ..Gate::default()
+        };
+        let (keys, policy) = (keys.into_store(), config.risk.into());
+        let app = Arc::new(Provisioner { store, keys, shared_key_id, policy });
+        tracing::info!(%listen, "provisioner serves");
+        server::serve(listener, routes(gate).into_router(app), server::stop_signal()).await;
+        tracing::info!("provisioner stopped");
+        Ok(())
+    })
+}
+
+/// The provisioner of a local network. The key that it shares with the issuer is there already.
+pub fn plan(folder: &FilePath, network: &Network, shared_key_id: &str) -> Result<Role, Failure> {
+    let config = ProvisionerConfig {
+        listen: network.shape.provisioner(),
+        data: PathBuf::from("."),
+        machine_key: beside(MACHINE_KEY_FILE),
+        database: None,
+        shared_key_id: shared_key_id.to_owned(),
+        risk: RiskPolicy::default().into(),
+    };
+    Ok(Role {
+        name: "provisioner".to_owned(),
+        command: "provisioner",
+        http: config.listen,
+        others: Vec::new(),
+        folder: folder.join("provisioner"),
+        config: toml::to_string(&config).map_err(|_| Reason::Internal)?,
+    })
+}

@@ -1,0 +1,142 @@
+//! Answers to keyed writes, kept for a day.
+//!
+//! Invariant: which keys are being answered is known in this process only; after a crash a request
+//! that was never answered may be begun again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tallystick_kernel::limits::IDEMPOTENCY_LIFE;
+use tallystick_kernel::{Digest, Reader, Reason, TimeMs, Writer};
+use tallystick_store::{Batch, Store};
+
+use crate::http::gate::Later;
+use crate::http::idempotency::{Answers, Begun, StoredAnswer, WriteKey};
+use crate::source;
+
+/// The answers of a party.
+#[derive(Clone)]
+pub struct StoredAnswers {
+    store: Store,
+    under_way: Arc<Mutex<HashMap<String, Digest>>>,
+}
+
+impl StoredAnswers {
+    /// In this store.
+    pub fn new(store: Store) -> StoredAnswers {
+        StoredAnswers { store, under_way: Arc::default() }
+    }
+
+    fn take(&self, key: &WriteKey, fingerprint: Digest) -> Result<(), Reason> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        match under_way.get(&key.0) {
+            Some(other) if *other != fingerprint => Err(Reason::IdempotencyKeyReused),
+            Some(_) => Err(Reason::InProgress),
+            None => {
+                under_way.insert(key.0.clone(), fingerprint);
+                Ok(())
+            }
+        }
+    }
+
+    fn fingerprint(&self, key: &WriteKey) -> Option<Digest> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).get(&key.0).copied()
+    }
+
+    fn leave(&self, key: &WriteKey) -> Option<Digest> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&key.0)
+    }
+}
+
+impl Answers for StoredAnswers {
+    fn begin<'a>(
+        &'a self,
+        key: &'a WriteKey,
+        fingerprint: Digest,
+        now: TimeMs,
+    ) -> Later<'a, Result<Begun, Reason>> {
+        Box::pin(async move {
+            self.take(key, fingerprint)?;
+            // Whoever holds the key now sees an answer that was stored before it was taken.
+            let stored = self.store.answer(key.0.as_bytes(), now).await;
+            match stored {
+                Ok(None) => Ok(Begun::First),
+                Ok(Some(answer)) => {
+                    self.leave(key);
+                    if answer.fingerprint != fingerprint {
+                        return Err(Reason::IdempotencyKeyReused);
+                    }
+                    read(&answer.bytes).map(Begun::Again).map_err(|_| Reason::StorageCorrupt)
+                }
+                Err(reason) => {
+                    self.leave(key);
+                    Err(reason)
+                }
+            }
+        })
+    }
+
+    fn finish<'a>(
+        &'a self,
+        key: &'a WriteKey,
+        answer: StoredAnswer,
+    ) -> Later<'a, Result<(), Reason>> {
+        Box::pin(async move {
+            let fingerprint = self.fingerprint(key).unwrap_or_default();
+            let expiry = source::now().after(IDEMPOTENCY_LIFE);
+            let batch = Batch::new().answer(key.0.as_str(), fingerprint, write(&answer), expiry);
+            let written = self.store.write(batch).await;
+            self.leave(key);
+            written
+        })
+    }
+
+    fn abandon<'a>(&'a self, key: &'a WriteKey) -> Later<'a, Result<(), Reason>> {
+        self.leave(key);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+fn write(answer: &StoredAnswer) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.array(3).u64(u64::from(answer.status)).text(&answer.media_type).bytes(&answer.body);
+    out.finish()
+}
+
+fn read(bytes: &[u8]) -> Result<StoredAnswer, Reason> {
+    let mut input = Reader::new(bytes);
+    input.tuple(3)?;
+    let status = input.u16()?;
+    let media_type = input.text(256)?.to_owned();
+    Ok(StoredAnswer { status, media_type, body: input.bytes(bytes.len())?.to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_has_one_answer_one_request_and_one_worker() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("party.db").display());
+        let store = Store::open(&url, "issuer").await.unwrap();
+        let answers = StoredAnswers::new(store.clone());
+        let (key, now) = (WriteKey("k".to_owned()), source::now());
+        let begin = |print| answers.begin(&key, [print; 32], now);
+        assert_eq!(begin(1).await, Ok(Begun::First));
+        assert_eq!(begin(1).await, Err(Reason::InProgress));
+        assert_eq!(begin(2).await, Err(Reason::IdempotencyKeyReused));
+        answers.abandon(&key).await.unwrap();
+        assert_eq!(begin(1).await, Ok(Begun::First));
+        let answer =
+            StoredAnswer { status: 201, media_type: "a/b".to_owned(), body: b"x".to_vec() };
+        answers.finish(&key, answer.clone()).await.unwrap();
+        let restarted = StoredAnswers::new(store);
+        for answers in [&answers, &restarted] {
+            let again = answers.begin(&key, [1; 32], now).await;
+            assert_eq!(again, Ok(Begun::Again(answer.clone())));
+            let other = answers.begin(&key, [2; 32], now).await;
+            assert_eq!(other, Err(Reason::IdempotencyKeyReused));
+        }
+    }
+}

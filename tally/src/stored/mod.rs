@@ -1,0 +1,9 @@
+//! What the HTTP layer keeps in a party's store: sessions, things that serve once, answers.
+
+mod answers;
+mod replays;
+mod sessions;
+
+pub use answers::StoredAnswers;
+pub use replays::StoredReplays;
+pub use sessions::StoredSessions;
