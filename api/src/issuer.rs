@@ -5,7 +5,7 @@ use tallystick_kernel::{AccountId, Amount, CurrencyCode, DurationMs, HolderId, T
 
 use crate::client::{Client, Repeat};
 use crate::error::ApiError;
-use crate::json::{self, Bytes};
+use crate::json::{self, Bytes, Page};
 
 /// The longest wait that `wait=` grants.
 pub const WAIT_MAX: DurationMs = DurationMs::seconds(60);
@@ -225,6 +225,18 @@ pub struct Authorization {
     pub expiry_ms: u64,
 }
 
+/// A payment of a holder: an entry of `GET /v1/holders/me/payments`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// The authorization.
+    pub authorization: Authorization,
+    /// Who was paid.
+    #[serde(with = "json::text")]
+    pub payee: AccountId,
+    /// When it was authorised.
+    pub created_ms: u64,
+}
+
 /// Nothing: the body of a write that needs none, and its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
@@ -247,6 +259,11 @@ impl IssuerClient {
     /// The holder who is logged in.
     pub async fn me(&self) -> Result<Holder, ApiError> {
         self.0.get("/v1/holders/me").await
+    }
+
+    /// The payments that were authorised for the holder, the latest thousand, oldest first.
+    pub async fn payments(&self) -> Result<Page<Payment>, ApiError> {
+        self.0.get("/v1/holders/me/payments").await
     }
 
     /// Links the holder's account.

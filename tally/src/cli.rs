@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{doctor, receipt};
+use crate::commands::{doctor, issuer, merchant, receipt, wallet};
 use crate::failure::Failure;
 use crate::output::{Format, Output};
 use crate::roles::{self, RoleArgs};
@@ -34,6 +34,17 @@ enum Command {
     /// Run one validator, from a configuration file.
     #[command(after_help = "Example:\n  tally node --config .tally/node-0/config.toml")]
     Node(RoleArgs),
+    /// Run an issuer, or work as its operator or holder.
+    #[command(after_help = "Example:\n  tally issuer --config .tally/issuer/config.toml")]
+    Issuer(issuer::IssuerArgs),
+    /// Run a provisioner, from a configuration file.
+    #[command(after_help = "Example:\n  tally provisioner --config .tally/provisioner/config.toml")]
+    Provisioner(RoleArgs),
+    /// Run a merchant, or work at its till.
+    #[command(after_help = "Example:\n  tally merchant --config .tally/merchant/config.toml")]
+    Merchant(merchant::MerchantArgs),
+    /// Be a holder: keys, reserves, payment codes.
+    Wallet(wallet::WalletArgs),
     /// Look into receipts.
     Receipt(receipt::ReceiptArgs),
     /// Say what this machine offers and what a data folder holds.
@@ -57,6 +68,10 @@ fn run(command: Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::Up(args) => up::run(&args, output),
         Command::Node(args) => roles::node::run(&args),
+        Command::Issuer(args) => issuer::run(&args, output),
+        Command::Provisioner(args) => roles::provisioner::run(&args),
+        Command::Merchant(args) => merchant::run(&args, output),
+        Command::Wallet(args) => wallet::run(&args, output),
         Command::Receipt(args) => receipt::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, output),
     }

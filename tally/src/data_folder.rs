@@ -160,6 +160,7 @@ fn foreign_entry(path: &Path) -> Result<Option<String>, Failure> {
     let expected = |name: &str| {
         [LOCK_FILE, LOG_FILE, KEYS_FILE, SECRETS_FILE].contains(&name)
             || name.ends_with(".toml")
+            || name.ends_with(".key")
             || name.starts_with('.')
     };
     Ok(names.into_iter().find(|name| !expected(name)))

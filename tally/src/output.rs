@@ -1,6 +1,6 @@
 //! How commands show their results: text for people or JSON for programs.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -38,6 +38,18 @@ impl Output {
     /// Says something on the way, to people only.
     pub fn note(&self, text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// Whether standard output is a terminal that shows text for people.
+    pub fn is_terminal(&self) -> bool {
+        self.format == Format::Text && std::io::stdout().is_terminal()
+    }
+
+    /// Says what is going on, only to people at a terminal.
+    pub fn progress(&self, text: &str) {
+        if std::io::stderr().is_terminal() {
+            self.note(text);
+        }
     }
 
     /// Shows a failure on standard error.

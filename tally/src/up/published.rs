@@ -99,7 +99,7 @@ pub fn show(
             text.push_str(&row);
         }
         text.push_str(&format!("\nready after {} ms; Ctrl-C stops everything\n", up.ready_ms));
-        text.push_str(&next_command(folder.path(), network));
+        text.push_str(&next_command(folder.path()));
         text
     });
 }
@@ -119,9 +119,8 @@ fn up<'a>(network: &'a Network, children: &'a [Running], ready_after: Duration) 
     }
 }
 
-fn next_command(folder: &Path, network: &Network) -> String {
-    let node = network.roles.iter().find(|role| role.command == "node");
-    let node = node.map_or(String::new(), super::plan::Role::url);
-    let _ = folder;
-    format!("next, in another terminal:\n  curl {node}/v1/network\n")
+fn next_command(folder: &Path) -> String {
+    let issuer = folder.join("issuer");
+    let next = format!("tally issuer fund --data {} --holder demo 100.00", issuer.display());
+    format!("next, in another terminal (the README has the whole payment):\n  {next}\n")
 }

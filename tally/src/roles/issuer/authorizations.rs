@@ -7,9 +7,9 @@ use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use tallystick_api::Problem;
-use tallystick_api::issuer::{Authorization as Shown, AuthorizationRequest, WAIT_MAX};
+use tallystick_api::issuer::{Authorization as Shown, AuthorizationRequest, Payment, WAIT_MAX};
 use tallystick_api::node::{CBOR, Reserve};
+use tallystick_api::{Page, Problem};
 use tallystick_issuer::authorization::{
     AUTHORIZATION_BYTES_MAX, Asked, Authorization, Available, Limits, decide,
 };
@@ -32,6 +32,9 @@ use crate::source;
 /// Reserves of one holder that are looked at.
 const RESERVES_MAX: usize = 1000;
 
+/// Payments of one holder that are shown at most.
+const PAYMENTS_MAX: usize = 1000;
+
 /// The endpoints of authorizations.
 pub fn routes(routes: Routes<App>) -> Routes<App> {
     let access = Access::Scope("authorizations");
@@ -39,6 +42,7 @@ pub fn routes(routes: Routes<App>) -> Routes<App> {
         .add(Endpoint::post("/v1/authorizations", access), create)
         .add(Endpoint::get("/v1/authorizations/{id}", access).waits(WAIT_MAX), authorization)
         .add(Endpoint::get("/v1/authorizations/{id}/receipt", access), receipt)
+        .add(Endpoint::get("/v1/holders/me/payments", Access::Session), payments)
 }
 
 impl Issuer {
@@ -93,7 +97,7 @@ impl Issuer {
         let remembered = code.claims.expires.after(REPLAY_SLACK);
         let mut batch = Batch::new()
             .once("code", code.claims.code_id, remembered, now(), Reason::CodeReplayed)
-            .put(kinds::AUTHORIZATION, id, 0, made.to_bytes(), &[])
+            .put(kinds::AUTHORIZATION, id, 0, made.to_bytes(), &indexes(&made))
             .push(SETTLE, id, now(), order.to_bytes())
             .audit(now(), format!("authorized {} for {}", hex::encode(&id), made.amount));
         for reserve in &made.reserves {
@@ -103,6 +107,11 @@ impl Issuer {
         self.store.write(batch).await?;
         Ok(made)
     }
+}
+
+/// The index entries of an authorization.
+pub fn indexes(made: &Authorization) -> [(&'static str, Vec<u8>); 1] {
+    [("holder", made.holder.0.to_vec())]
 }
 
 fn available(issuer: &Issuer, reserve: Reserve) -> Available {
@@ -189,6 +198,31 @@ async fn authorization(
         Ok((made.progress.has_ended(), made))
     });
     Ok(Json(shown(&found.await?)))
+}
+
+async fn payments(State(app): State<App>, caller: Caller) -> Result<Json<Page<Payment>>, Refusal> {
+    let holder = caller.require_holder()?;
+    let mut made = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let page = app.store.find(kinds::AUTHORIZATION, "holder", &holder.0, after.as_deref(), 500);
+        let page = page.await?;
+        for record in &page {
+            made.push(decode::<Authorization>(record, AUTHORIZATION_BYTES_MAX)?);
+        }
+        match page.last() {
+            Some(last) => after = Some(last.key.clone()),
+            None => break,
+        }
+    }
+    made.sort_by_key(|made| (made.created, made.id));
+    let latest = made.len().saturating_sub(PAYMENTS_MAX);
+    let payment = |made: &Authorization| Payment {
+        authorization: shown(made),
+        payee: made.payee,
+        created_ms: made.created.0,
+    };
+    Ok(Json(Page { items: made[latest..].iter().map(payment).collect(), next: None }))
 }
 
 async fn receipt(

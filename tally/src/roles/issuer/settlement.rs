@@ -21,6 +21,7 @@ use tallystick_proofs::transaction::Transaction;
 use tallystick_store::{Batch, OutboxEntry};
 use tokio::task::JoinSet;
 
+use super::authorizations::indexes;
 use super::{App, Issuer, SETTLE, kinds, now};
 use crate::source;
 
@@ -237,7 +238,9 @@ async fn sign(app: &Issuer, order: &Order) -> Result<Transaction, Reason> {
             let transaction = body.sign_by(&[&app.mandate_signer()?])?;
             made.progress = Progress::Submitted(transaction.id());
             let record = made.to_bytes();
-            (transaction, Batch::new().put(kinds::AUTHORIZATION, *id, version, record, &[]), id)
+            let indexes = indexes(&made);
+            let batch = Batch::new().put(kinds::AUTHORIZATION, *id, version, record, &indexes);
+            (transaction, batch, id)
         }
     };
     let signed = Order { subject: order.subject, transaction: Some(transaction.clone()) };
@@ -276,7 +279,7 @@ async fn finish(
         Subject::Authorization(id) => {
             let (version, mut made) = app.authorization(id).await?;
             made.progress = progress;
-            batch = batch.put(kinds::AUTHORIZATION, *id, version, made.to_bytes(), &[]);
+            batch = batch.put(kinds::AUTHORIZATION, *id, version, made.to_bytes(), &indexes(&made));
             for reserve in &made.reserves {
                 batch = batch.delete(kinds::HOLD, reserve.0, 1);
             }

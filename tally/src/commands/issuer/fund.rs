@@ -1,0 +1,80 @@
+//! `tally issuer fund`: the operator gives a holder money.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use tallystick_api::issuer::{FundingRequest, Progress};
+use tallystick_kernel::{Amount, DurationMs};
+
+use super::operator::Operator;
+use crate::commands::block_on;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::source;
+
+/// `tally issuer fund`.
+#[derive(Debug, Args)]
+pub struct FundArgs {
+    /// The issuer's data folder.
+    #[arg(long, value_name = "DIR", default_value = ".tally/issuer")]
+    data: PathBuf,
+    /// The holder's login name.
+    #[arg(long, value_name = "NAME")]
+    holder: String,
+    /// How much.
+    #[arg(value_name = "AMOUNT")]
+    amount: String,
+    /// Wait this many seconds for the money to be there.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    state: Progress,
+    transaction: Option<String>,
+    code: Option<String>,
+    amount: String,
+    #[serde(skip)]
+    text: String,
+}
+
+/// Runs the command.
+pub fn run(args: &FundArgs, output: Output) -> Result<(), Failure> {
+    let operator = Operator::open(&args.data)?;
+    let exponent = operator.exponent()?;
+    let amount = Amount::parse(&args.amount, exponent)
+        .map_err(|reason| Failure::new(reason).cause(format!("the amount {}", args.amount)))?;
+    let body = FundingRequest {
+        holder: Some(args.holder.clone()),
+        account: None,
+        currency: operator.currency,
+        amount,
+    };
+    let made = block_on(async {
+        let made = operator.issuer.fund(&body, &source::idempotency_key()?).await?;
+        match args.wait {
+            0 => Ok(made),
+            wait => Ok(operator.issuer.funding(&made.id, DurationMs::seconds(wait)).await?),
+        }
+    })?;
+    let state = match made.state {
+        Progress::Accepted => "accepted; it is minted once the holder has linked an account",
+        Progress::Submitted => "on its way to the ledger",
+        Progress::Settled => "minted",
+        Progress::Failed => "failed",
+    };
+    let text = format!("{} {}: {state}", amount.display(exponent), operator.currency);
+    let shown = Shown {
+        id: made.id,
+        state: made.state,
+        transaction: made.transaction.map(|id| id.to_string()),
+        code: made.code,
+        amount: amount.to_string(),
+        text,
+    };
+    output.show(&shown, |shown| shown.text.clone());
+    Ok(())
+}
