@@ -112,7 +112,7 @@ mod tests {
         assert!(text.starts_with("tlya1"), "{text}");
         assert_eq!(text.parse(), Ok(id));
         assert_eq!(text.parse::<ReserveId>(), Err(Reason::IdMalformed));
-        let mut altered = text.clone().into_bytes();
+        let mut altered = text.into_bytes();
         altered[10] = if altered[10] == b'q' { b'p' } else { b'q' };
         let altered = String::from_utf8(altered).unwrap();
         assert_eq!(altered.parse::<AccountId>(), Err(Reason::IdMalformed));

@@ -39,6 +39,30 @@ enum Output {
     Json,
 }
 
+/// Decides the files of a folder for the gate: how many vectors are right, and how many are not. A
+/// required kind that is missing fails.
+pub fn check(folder: &Path, required: &[&str]) -> crate::gate::Tally {
+    let files = match files_in(folder) {
+        Ok(files) => files,
+        Err(error) => {
+            println!("{}: {error}", folder.display());
+            return crate::gate::Tally::one(false);
+        }
+    };
+    let mut tally = crate::gate::Tally::default();
+    for kind in required.iter().filter(|kind| !files.iter().any(|file| kind_of(file) == **kind)) {
+        println!("missing: {kind}");
+        tally.failed += 1;
+    }
+    for file in &files {
+        let report = judge_file(file);
+        let (right, others) = report.counts();
+        println!("{}: {right} right, {others} not", file.display());
+        tally.add(crate::gate::Tally { passed: right, failed: others });
+    }
+    tally
+}
+
 /// Runs the command. Exit code 0: all right; 1: one is wrong, or a required kind is not decided
 /// completely; 2: the folder, a file or standard output cannot be read or written.
 pub fn run(arguments: &Arguments) -> ExitCode {

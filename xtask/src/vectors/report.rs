@@ -68,6 +68,12 @@ pub(super) struct Decided {
 }
 
 impl FileReport {
+    /// How many are right, and how many are not; a file that cannot be read is one that is not.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let others = self.wrong + self.unsupported + usize::from(self.error.is_some());
+        (self.right as u64, others as u64)
+    }
+
     pub(super) fn new(file: String, supported: bool, vectors: Vec<VectorReport>) -> FileReport {
         let count =
             |outcome| vectors.iter().filter(|vector| vector.outcome == Some(outcome)).count();

@@ -70,7 +70,7 @@ pub fn run(args: &InitArgs, output: Output) -> Result<(), Failure> {
     let shown = Shown {
         holder: args.holder.clone(),
         account: wallet.state.require_account()?.to_string(),
-        account_token: wallet.state.token.clone(),
+        account_token: wallet.state.token,
     };
     output.show(&shown, |shown| format!("holder   {}\naccount  {}", shown.holder, shown.account));
     Ok(())

@@ -1,0 +1,117 @@
+//! What the gate needs beside Rust: installed when it runs as root, else named.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::gate::Tally;
+
+/// Debian packages that the build and the tests need.
+pub const PACKAGES: [&str; 9] = [
+    // A C compiler and headers, for the crates that hold C code.
+    "gcc",
+    "libc6-dev",
+    // The rules of the house look at tracked files.
+    "git",
+    // Tests start a network namespace, and a server that refuses to run as root.
+    "util-linux",
+    "iproute2",
+    // A second implementation of X.509, a reader and a drawer of QR codes, a database server.
+    "openssl",
+    "zbar-tools",
+    "qrencode",
+    "postgresql",
+];
+/// The version of cargo-nextest that runs the tests.
+const NEXTEST: &str = "0.9.143";
+
+/// Looks for everything, installs what is missing where that is possible.
+pub fn run() -> Tally {
+    let mut tally = packages();
+    for component in ["rustfmt", "clippy"] {
+        tally.add(Tally::one(has_component(component)));
+    }
+    tally.add(Tally::one(has_nextest()));
+    tally
+}
+
+fn packages() -> Tally {
+    let missing: Vec<&str> = PACKAGES.into_iter().filter(|name| !is_installed(name)).collect();
+    let there = Tally { passed: (PACKAGES.len() - missing.len()) as u64, failed: 0 };
+    if missing.is_empty() {
+        return there;
+    }
+    let install = format!("apt-get install -y --no-install-recommends {}", missing.join(" "));
+    if !is_root() {
+        println!("missing: {}\nas root: {install}", missing.join(", "));
+        return Tally { failed: missing.len() as u64, ..there };
+    }
+    println!("$ apt-get update && {install}");
+    let shell = format!("apt-get update -q && DEBIAN_FRONTEND=noninteractive {install}");
+    let installed = runs("sh", &["-c", &shell]);
+    if !installed {
+        println!("could not be installed: {}", missing.join(", "));
+    }
+    let now: u64 = missing.iter().map(|name| u64::from(is_installed(name))).sum();
+    Tally { passed: there.passed + now, failed: missing.len() as u64 - now }
+}
+
+fn is_installed(package: &str) -> bool {
+    let arguments = ["-W", "-f", "${db:Status-Status}", package];
+    let output = Command::new("dpkg-query").args(arguments).output();
+    output.is_ok_and(|output| output.stdout == b"installed")
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn has_component(component: &str) -> bool {
+    let subcommand = if component == "rustfmt" { "fmt" } else { component };
+    if quietly("cargo", &[subcommand, "--version"]) {
+        return true;
+    }
+    println!("$ rustup component add {component}");
+    runs("rustup", &["component", "add", component])
+}
+
+fn has_nextest() -> bool {
+    let output = Command::new("cargo").args(["nextest", "--version"]).output();
+    let there = output.is_ok_and(|output| {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().next().is_some_and(|line| line.contains(NEXTEST))
+    });
+    if there {
+        return true;
+    }
+    println!("$ cargo install cargo-nextest --locked --version {NEXTEST}   (takes some minutes)");
+    // A target folder of the project's would be filled with the tool's own crates.
+    let folder = std::env::temp_dir().join("tallystick-nextest-build");
+    let status = Command::new("cargo")
+        .args(["install", "cargo-nextest", "--locked", "--version", NEXTEST])
+        .env("CARGO_TARGET_DIR", &folder)
+        .status();
+    remove(&folder);
+    let installed = status.is_ok_and(|status| status.success());
+    if !installed {
+        println!("missing: cargo-nextest {NEXTEST}");
+    }
+    installed
+}
+
+fn remove(folder: &Path) {
+    if folder.exists()
+        && let Err(error) = std::fs::remove_dir_all(folder)
+    {
+        println!("{}: {error}", folder.display());
+    }
+}
+
+fn runs(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).status().is_ok_and(|status| status.success())
+}
+
+fn quietly(program: &str, arguments: &[&str]) -> bool {
+    let output = Command::new(program).args(arguments).output();
+    output.is_ok_and(|output| output.status.success())
+}
