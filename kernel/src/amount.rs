@@ -59,6 +59,13 @@ impl Amount {
     ///
     /// At most `exponent` digits may follow the point; signs, spaces and group marks are refused
     /// with [`Reason::AmountMalformed`], too large a number with [`Reason::AmountOverflow`].
+    ///
+    /// ```
+    /// use tallystick_kernel::{Amount, Reason};
+    ///
+    /// assert_eq!(Amount::parse("12.30", 2), Amount::new(1230));
+    /// assert_eq!(Amount::parse("12.305", 2), Err(Reason::AmountMalformed));
+    /// ```
     pub fn parse(text: &str, exponent: u8) -> Result<Amount, Reason> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let digits_only = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -75,6 +82,10 @@ impl Amount {
     }
 
     /// Writes the amount in major units with `exponent` decimals, such as `12.30`.
+    ///
+    /// ```
+    /// assert_eq!(tallystick_kernel::Amount::MAX.display(2), "92233720368547758.07");
+    /// ```
     pub fn display(self, exponent: u8) -> String {
         let width = usize::from(exponent) + 1;
         let digits = format!("{:0>width$}", self.0);

@@ -13,6 +13,16 @@ pub const STEPS_MAX: usize = 20_000;
 /// Chooses reserves that cover `amount`; at most [`RESERVES_IN_MAX`] of them.
 ///
 /// Returns [`Reason::AmountZero`], and [`Reason::NoReserveFits`] when no such choice was found.
+///
+/// ```
+/// use tallystick_kernel::{Amount, ReserveId};
+/// use tallystick_proofs::reserve_planner::choose;
+///
+/// let reserve = |place: u8, minor| (ReserveId([place; 32]), Amount::new(minor).unwrap());
+/// let available = [reserve(1, 2000), reserve(2, 1000), reserve(3, 500)];
+/// let chosen = choose(&available, Amount::new(1230).unwrap()).unwrap();
+/// assert_eq!(chosen, [ReserveId([2; 32]), ReserveId([3; 32])]);
+/// ```
 pub fn choose(available: &[(ReserveId, Amount)], amount: Amount) -> Result<Vec<ReserveId>, Reason> {
     if amount.is_zero() {
         return Err(Reason::AmountZero);

@@ -45,7 +45,7 @@ pub struct Signals {
     pub account_requests: u64,
     /// Requests of the device today, this one included.
     pub device_requests: u64,
-    /// Wrong codes of the account and the device today.
+    /// Wrong codes today, of the account or of the device, whichever are more.
     pub wrong_codes: u64,
     /// When the device was first seen.
     pub device_first_seen: Option<TimeMs>,

@@ -210,7 +210,7 @@ impl Provisioner {
         let signals = Signals {
             account_requests: self.counted("account-starts", &request.account.0, at).await?.count,
             device_requests: self.counted("device-starts", thumbprint, at).await?.count,
-            wrong_codes: of_account.count.saturating_add(of_device.count),
+            wrong_codes: of_account.count.max(of_device.count),
             device_first_seen: self.first_seen(thumbprint).await?,
         };
         let shared = (request.carried.key_id == self.shared_key_id).then_some(SHARED_KEY);

@@ -2,6 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail so")]
 
 mod http;
+mod kill;
 mod ledger;
 mod network;
+mod payment;
+mod provisioning;
 mod up;
+mod world;
