@@ -3,13 +3,12 @@
 //! Invariants: a step in which nothing was tested fails; a component that is missing fails by its
 //! name; a step that fails does not keep the later ones from being run, unless they need it.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
+use crate::commands::{self, counted, succeeds};
 use crate::{policy, readme, repository, setup, tidy, vectors};
 
 /// Runs the gate.
@@ -65,6 +64,15 @@ impl Tally {
         self.passed += other.passed;
         self.failed += other.failed;
     }
+
+    /// A step in which nothing was tested has failed.
+    fn or_fail_if_empty(self, name: &str) -> Tally {
+        if self != Tally::default() {
+            return self;
+        }
+        println!("{name}: nothing was tested");
+        Tally::one(false)
+    }
 }
 
 /// Runs the command: exit code 0 when nothing failed.
@@ -78,17 +86,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         let name = format!("{step:?}").to_lowercase();
         println!("== {name}");
         let begun = Instant::now();
-        let mut tally = step.run();
-        if tally == Tally::default() {
-            println!("{name}: nothing was tested");
-            tally.failed = 1;
-        }
-        let seconds = begun.elapsed().as_secs_f64();
-        let Tally { passed, failed } = tally;
-        lines.push(format!("{name:<9} {passed:>5} passed {failed:>3} failed {seconds:>7.1} s"));
-        println!("{}", lines.last().map_or("", String::as_str));
+        let tally = step.run().or_fail_if_empty(&name);
+        let line = line(&name, tally, begun.elapsed().as_secs_f64());
+        println!("{line}");
+        lines.push(line);
         all.add(tally);
-        if failed > 0 && matches!(step, Step::Setup | Step::Build) {
+        if tally.failed > 0 && matches!(step, Step::Setup | Step::Build) {
             println!("the later steps need {name}");
             break;
         }
@@ -97,6 +100,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     lines.iter().for_each(|line| println!("{line}"));
     println!("{} passed, {} failed", all.passed, all.failed);
     if all.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn line(name: &str, tally: Tally, seconds: f64) -> String {
+    let Tally { passed, failed } = tally;
+    format!("{name:<9} {passed:>5} passed {failed:>3} failed {seconds:>7.1} s")
 }
 
 impl Step {
@@ -117,77 +125,17 @@ impl Step {
             Step::Nextest => counted(
                 &root,
                 "cargo nextest run --release --workspace --no-fail-fast",
-                summary_of_nextest,
+                commands::summary_of_nextest,
             ),
-            Step::Doctests => {
-                counted(&root, "cargo test --release --workspace --doc", summary_of_doctests)
-            }
+            Step::Doctests => counted(
+                &root,
+                "cargo test --release --workspace --doc",
+                commands::summary_of_doctests,
+            ),
             Step::Vectors => vectors::check(&root.join("vectors"), &KINDS),
             Step::Readme => readme::run(&root),
         }
     }
-}
-
-fn command(root: &Path, line: &str) -> Command {
-    let mut words = line.split_whitespace();
-    let mut command = Command::new(words.next().unwrap_or_default());
-    command.args(words).current_dir(root);
-    command
-}
-
-fn succeeds(root: &Path, line: &str) -> bool {
-    println!("$ {line}");
-    match command(root, line).status() {
-        Ok(status) => status.success(),
-        Err(error) => {
-            println!("{line}: {error}");
-            false
-        }
-    }
-}
-
-/// Runs a command whose output says how many tests passed and failed, and shows all of it.
-fn counted(root: &Path, line: &str, summary: impl Fn(&str) -> Option<Tally>) -> Tally {
-    println!("$ {line}");
-    let shell = format!("{line} 2>&1");
-    let mut command = Command::new("sh");
-    command.args(["-c", &shell]).current_dir(root).stdout(Stdio::piped());
-    let Ok(mut child) = command.spawn() else { return Tally::one(false) };
-    let mut tally = Tally::default();
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            println!("{line}");
-            tally.add(summary(&line).unwrap_or_default());
-        }
-    }
-    let succeeded = child.wait().is_ok_and(|status| status.success());
-    if !succeeded && tally.failed == 0 {
-        tally.failed = 1;
-    }
-    tally
-}
-
-/// Reads `Summary [ 1.2s] 10 tests run: 9 passed (1 slow), 1 failed, 0 skipped`.
-fn summary_of_nextest(line: &str) -> Option<Tally> {
-    let (_, rest) = line.split_once("Summary [")?;
-    let (_, rest) = rest.split_once("run: ")?;
-    let number = |word: &str| {
-        let (before, _) = rest.split_once(word)?;
-        before.rsplit([' ', ',']).find(|part| !part.is_empty())?.parse::<u64>().ok()
-    };
-    let failed =
-        ["failed", "timed out"].iter().filter_map(|word| number(&format!(" {word}"))).sum();
-    Some(Tally { passed: number(" passed")?, failed })
-}
-
-/// Reads `test result: ok. 3 passed; 0 failed; ...`.
-fn summary_of_doctests(line: &str) -> Option<Tally> {
-    let rest = line.strip_prefix("test result: ")?;
-    let number = |word: &str| {
-        let (before, _) = rest.split_once(word)?;
-        before.rsplit([' ', ';', '.']).find(|part| !part.is_empty())?.parse::<u64>().ok()
-    };
-    Some(Tally { passed: number(" passed")?, failed: number(" failed")? })
 }
 
 /// Kinds of vectors that must be there and be decided completely.
@@ -198,16 +146,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn summaries_are_read() {
-        let of = |line| summary_of_nextest(line).map(|tally| (tally.passed, tally.failed));
-        let all = "     Summary [  12.3s] 20 tests run: 20 passed (2 slow), 0 skipped";
-        assert_eq!(of(all), Some((20, 0)));
-        let some =
-            "     Summary [ 1.0s] 9/10 tests run: 7 passed, 1 failed, 1 timed out, 0 skipped";
-        assert_eq!(of(some), Some((7, 2)));
-        assert_eq!(of("        PASS [ 0.1s] a::b"), None);
-        let doc = "test result: ok. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out";
-        assert_eq!(summary_of_doctests(doc), Some(Tally { passed: 3, failed: 1 }));
-        assert_eq!(summary_of_doctests("running 3 tests"), None);
+    fn a_step_in_which_nothing_was_tested_fails() {
+        let empty = Tally::default().or_fail_if_empty("doctests");
+        assert_eq!(empty, Tally { passed: 0, failed: 1 });
+        let some = Tally { passed: 3, failed: 0 };
+        assert_eq!(some.or_fail_if_empty("doctests"), some);
+    }
+
+    #[test]
+    fn steps_run_in_their_order_and_the_build_comes_before_what_needs_it() {
+        let at = |step| Step::value_variants().iter().position(|one| *one == step);
+        assert!(at(Step::Setup) < at(Step::Fmt));
+        for later in [Step::Nextest, Step::Doctests, Step::Vectors, Step::Readme] {
+            assert!(at(Step::Build) < at(later));
+        }
+        let line = line("nextest", Tally { passed: 12, failed: 1 }, 3.21);
+        assert_eq!(line, "nextest      12 passed   1 failed     3.2 s");
     }
 }

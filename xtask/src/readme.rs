@@ -1,65 +1,86 @@
 //! The README's payment, typed by a shell from its fenced block, beside a network of its own.
 //!
 //! The block is run as it stands. Only the two commands that must work offline are moved into a
-//! network namespace with no link at all.
+//! network namespace with no link at all; that nothing can be reached from there is a check too.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::gate::Tally;
+use crate::repository;
 
+/// The two commands that are all the set-up.
+const SET_UP: [&str; 2] = ["cargo run --release -- up", "cargo xtask test"];
 /// The info string of the block.
 const BLOCK: &str = "```sh payment";
+/// The binary as the block names it.
+const TALLY: &str = "target/release/tally";
 /// Nothing here takes this long but when it is broken.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Wraps the block's own `tally`; the namespace needs no privilege of the machine.
-const OFFLINE: &str = r#"
-tally_online=$(declare -f tally)
-eval "${tally_online/tally ()/tally_anywhere ()}"
+/// The same for the whole block, in the words of `timeout`.
+const BLOCK_PATIENCE: [&str; 2] = ["--kill-after=10", "300"];
+/// A command of the block that cannot work without a link.
+const ONLINE: &str = "tally wallet balance ";
+/// A namespace that needs no privilege of the machine and has no link.
+const NAMESPACE: [&str; 4] = ["unshare", "--map-root-user", "--net", "--"];
+/// Wraps the block's own `tally`, which it keeps as `tally_anywhere`, and notes what succeeded.
+const WRAPPER: &str = r#"
+tally_defined=$(declare -f tally)
+eval "${tally_defined/tally ()/tally_anywhere ()}"
 tally() {
-  case "$1 $2" in
+  case "${1-} ${2-}" in
     "merchant verify" | "receipt verify")
       unshare --map-root-user --net -- target/release/tally "$@" ;;
     *) tally_anywhere "$@" ;;
   esac
+  echo "$*" >> succeeded
 }
 set -x
 "#;
 
-/// Runs the block; each of its commands is a check.
+/// Runs the block: each of its commands is a check, and so are the commands of the set-up, a clean
+/// end of the network, and that the offline commands had no link.
 pub fn run(root: &Path) -> Tally {
-    match payment(root) {
-        Ok(commands) => Tally { passed: commands, failed: 0 },
-        Err(cause) => {
-            println!("readme: {cause}");
-            Tally::one(false)
+    let mut tally = Tally::default();
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap_or_default();
+    for command in SET_UP {
+        let named = readme.contains(command);
+        if !named {
+            println!("README.md does not name `{command}`");
         }
+        tally.add(Tally::one(named));
     }
+    let paid = payment(root, &readme).unwrap_or_else(|cause| {
+        println!("readme: {cause}");
+        Tally::one(false)
+    });
+    tally.add(paid);
+    tally
 }
 
-fn payment(root: &Path) -> Result<u64, String> {
-    let readme = std::fs::read_to_string(root.join("README.md")).map_err(|e| e.to_string())?;
-    for command in ["cargo run --release -- up", "cargo xtask test"] {
-        if !readme.contains(command) {
-            return Err(format!("README.md does not name `{command}`"));
-        }
+fn payment(root: &Path, readme: &str) -> Result<Tally, String> {
+    let block = block(readme).ok_or(format!("README.md has no block that opens with {BLOCK}"))?;
+    let script = script(&block)?;
+    if !in_namespace(&["true"]).status().is_ok_and(|status| status.success()) {
+        return Err(format!("missing: network namespaces ({} true)", NAMESPACE.join(" ")));
     }
-    let block = block(&readme).ok_or("README.md has no payment")?;
-    let namespace = Command::new("unshare").args(["--map-root-user", "--net", "true"]).status();
-    if !namespace.is_ok_and(|status| status.success()) {
-        return Err("missing: network namespaces (unshare --map-root-user --net)".to_owned());
-    }
-    let target = target_folder(root)?;
+    let target = repository::target(root)?;
     let folder = std::env::temp_dir().join(format!("tallystick-readme-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let result = std::os::unix::fs::symlink(target, folder.join("target"))
         .map_err(|error| error.to_string())
-        .and_then(|()| with_network(&folder, &block));
+        .and_then(|()| {
+            beside_a_network(&folder, || {
+                let mut tally = typed(&folder, &script, commands(&block));
+                tally.add(no_link(&folder, &block));
+                tally
+            })
+        });
     if let Err(error) = std::fs::remove_dir_all(&folder) {
         println!("{}: {error}", folder.display());
     }
-    result.map(|()| commands(&block))
+    result
 }
 
 /// The lines of the payment's block.
@@ -79,27 +100,73 @@ fn script(block: &str) -> Result<String, String> {
     if !definition.starts_with("tally() {") {
         return Err("the payment does not begin with its definition of tally".to_owned());
     }
-    Ok(format!("{definition}\n{OFFLINE}\n{rest}\n"))
+    Ok(format!("{definition}\n{WRAPPER}\n{rest}\n"))
 }
 
-fn with_network(folder: &Path, block: &str) -> Result<(), String> {
-    let script = script(block)?;
-    let mut up = Command::new("target/release/tally")
+/// Types the script in `folder`, whose block has so many commands.
+fn typed(folder: &Path, script: &str, commands: u64) -> Tally {
+    let status = Command::new("timeout")
+        .args(BLOCK_PATIENCE)
+        .args(["bash", "-euo", "pipefail", "-c", script])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .status();
+    let done = std::fs::read_to_string(folder.join("succeeded")).unwrap_or_default();
+    let passed = (done.lines().count() as u64).min(commands);
+    let mut failed = commands - passed;
+    match status {
+        Ok(status) if status.success() && failed == 0 => {}
+        Ok(status) => {
+            println!("the payment ended with {status} after {passed} of {commands} commands");
+            failed = failed.max(1);
+        }
+        Err(error) => {
+            println!("timeout: {error}");
+            failed = failed.max(1);
+        }
+    }
+    Tally { passed, failed }
+}
+
+/// Runs `tally up` in `folder` and, once it is ready, what is to be done beside it.
+fn beside_a_network(folder: &Path, what: impl FnOnce() -> Tally) -> Result<Tally, String> {
+    let mut up = Command::new(TALLY)
         .args(["up", "--listen", "127.0.0.1:0"])
         .current_dir(folder)
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
-        .map_err(|error| format!("tally up: {error}"))?;
-    let done = ready(folder, &mut up).and_then(|()| {
-        let status = Command::new("bash")
-            .args(["-euo", "pipefail", "-c", &script])
-            .current_dir(folder)
-            .status()
-            .map_err(|error| format!("bash: {error}"))?;
-        if status.success() { Ok(()) } else { Err(format!("the payment ended with {status}")) }
-    });
-    let stopped = stop(&mut up);
-    done.and(stopped)
+        .map_err(|error| format!("{TALLY} up: {error}; the step `build` makes it"))?;
+    let done = ready(folder, &mut up).map(|()| what());
+    let stopped = stop(&mut up).inspect_err(|cause| println!("readme: {cause}"));
+    done.map(|mut tally| {
+        tally.add(Tally::one(stopped.is_ok()));
+        tally
+    })
+}
+
+/// What the offline commands were kept from: the balance, which the block could ask for, cannot be
+/// asked for from a namespace such as theirs.
+fn no_link(folder: &Path, block: &str) -> Tally {
+    let online = block.lines().find_map(|line| line.strip_prefix(ONLINE));
+    let Some(arguments) = online else {
+        println!("the payment does not hold `{ONLINE}`");
+        return Tally::one(false);
+    };
+    println!("$ {} {ONLINE}{arguments}   (which must fail)", NAMESPACE.join(" "));
+    let mut command = in_namespace(&[TALLY, "wallet", "balance"]);
+    let ended = command.args(arguments.split_whitespace()).current_dir(folder).status();
+    let kept_from = ended.is_ok_and(|status| !status.success());
+    if !kept_from {
+        println!("the namespace that should have no link reaches a node");
+    }
+    Tally::one(kept_from)
+}
+
+fn in_namespace(command: &[&str]) -> Command {
+    let mut made = Command::new(NAMESPACE[0]);
+    made.args(&NAMESPACE[1..]).args(command);
+    made
 }
 
 fn ready(folder: &Path, up: &mut Child) -> Result<(), String> {
@@ -116,9 +183,10 @@ fn ready(folder: &Path, up: &mut Child) -> Result<(), String> {
     Ok(())
 }
 
-/// Stops the network by its process id, as Ctrl-C does.
+/// Stops the network by its process id, as Ctrl-C does. The shell's own `kill` is there always.
 fn stop(up: &mut Child) -> Result<(), String> {
-    let asked = Command::new("kill").args(["-INT", &up.id().to_string()]).status();
+    let kill = format!("kill -INT {}", up.id());
+    let asked = Command::new("sh").args(["-c", &kill]).status();
     let end = Instant::now() + PATIENCE;
     while asked.as_ref().is_ok_and(|status| status.success()) && Instant::now() < end {
         if let Ok(Some(status)) = up.try_wait() {
@@ -129,12 +197,6 @@ fn stop(up: &mut Child) -> Result<(), String> {
     }
     let killed = up.kill().and_then(|()| up.wait());
     Err(format!("tally up did not stop: {killed:?}"))
-}
-
-fn target_folder(root: &Path) -> Result<std::path::PathBuf, String> {
-    let metadata = cargo_metadata::MetadataCommand::new().current_dir(root).no_deps().exec();
-    let metadata = metadata.map_err(|error| error.to_string())?;
-    Ok(metadata.target_directory.into_std_path_buf())
 }
 
 #[cfg(test)]
@@ -153,5 +215,41 @@ mod tests {
         assert!(script.starts_with("tally() { x; }\n") && script.ends_with("tally b > c\n"));
         assert!(super::script("echo\ntally a").is_err());
         assert_eq!(super::block("no block"), None);
+    }
+
+    /// Types a block in a folder of its own.
+    fn type_block(name: &str, block: &str) -> Tally {
+        let name = format!("tallystick-typed-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let tally = typed(&folder, &script(block).unwrap(), commands(block));
+        std::fs::remove_dir_all(&folder).unwrap();
+        tally
+    }
+
+    #[test]
+    fn every_command_of_a_block_is_counted() {
+        let block = "tally() { test \"$1\" != no; }\ntally a b > out\ntest ! -s out\ntally c d";
+        assert_eq!(type_block("all", block), Tally { passed: 2, failed: 0 });
+        let block = "tally() { test \"$1\" != no; }\ntally a b\ntally no\ntally c d";
+        assert_eq!(type_block("some", block), Tally { passed: 1, failed: 2 });
+        let block = "tally() { true; }\ntally a b\nfalse";
+        assert_eq!(type_block("other", block), Tally { passed: 1, failed: 1 });
+    }
+
+    #[test]
+    fn an_offline_command_does_not_run_as_the_block_defines_it() {
+        // There is no target/release/tally in the folder, so what runs elsewhere fails.
+        let block = "tally() { true; }\ntally merchant charge\ntally merchant verify";
+        assert_eq!(type_block("offline", block), Tally { passed: 1, failed: 1 });
+    }
+
+    #[test]
+    fn a_namespace_has_no_link_but_a_loopback_that_is_down() {
+        let output = in_namespace(&["ip", "-brief", "link"]).output().unwrap();
+        let links = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(links.lines().count(), 1, "{links}");
+        assert!(links.starts_with("lo") && links.contains("DOWN"), "{links}");
     }
 }

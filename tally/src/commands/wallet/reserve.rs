@@ -1,6 +1,7 @@
 //! `tally wallet reserve`: reserves locked to the issuer's mandate (capability 3).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -20,6 +21,9 @@ pub struct ReserveArgs {
     /// The wallet's data folder.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    /// Wait this many seconds at most for money that is on its way.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    wait: u64,
     /// The sizes of the reserves.
     #[arg(required = true, value_name = "AMOUNT")]
     amounts: Vec<String>,
@@ -38,12 +42,14 @@ struct ReserveShown {
     shown: String,
 }
 
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 /// Runs the command.
 pub fn run(args: &ReserveArgs, output: Output) -> Result<(), Failure> {
     let mut wallet = Wallet::open(&args.data)?;
     let sizes = args.amounts.iter().map(|text| wallet.network.amount(text));
     let sizes = sizes.collect::<Result<Vec<Amount>, Failure>>()?;
-    let shown = block_on(open(&mut wallet, &sizes, output))?;
+    let shown = block_on(open(&mut wallet, &sizes, args.wait, output))?;
     output.show(&shown, |shown| {
         let row = |reserve: &ReserveShown| format!("{:>14}  {}\n", reserve.shown, reserve.id);
         shown.reserves.iter().map(row).collect()
@@ -51,12 +57,37 @@ pub fn run(args: &ReserveArgs, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn open(wallet: &mut Wallet, sizes: &[Amount], output: Output) -> Result<Shown, Failure> {
+/// What is free; looked at again for `wait` seconds while it is less than `wanted`.
+async fn free(
+    wallet: &Wallet,
+    wanted: Amount,
+    wait: u64,
+    output: Output,
+) -> Result<Amount, Failure> {
+    let (account, nodes) = (wallet.state.require_account()?, wallet.network.nodes()?);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(wait);
+    loop {
+        let balances = nodes.account(&account).await?.balances;
+        let mut balances = balances.iter();
+        let found = balances.find(|balance| balance.currency == wallet.network.currency);
+        let free = found.map_or(Amount::ZERO, |balance| balance.free);
+        if free >= wanted || tokio::time::Instant::now() >= deadline {
+            return Ok(free);
+        }
+        output.progress(&format!("free is {}; waiting for more", wallet.network.shown(free)));
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn open(
+    wallet: &mut Wallet,
+    sizes: &[Amount],
+    wait: u64,
+    output: Output,
+) -> Result<Shown, Failure> {
     let account = wallet.state.require_account()?;
     let currency = wallet.network.currency;
-    let balances = wallet.network.nodes()?.account(&account).await?.balances;
-    let free = balances.iter().find(|balance| balance.currency == currency);
-    let free = free.map_or(Amount::ZERO, |balance| balance.free);
+    let free = free(wallet, Amount::sum(sizes.iter().copied())?, wait, output).await?;
     let mandate = wallet.network.issuer()?.mandate().await?;
     let delay = DurationMs(mandate.unlock_delay_ms);
     let action = reserve_list::open(currency, sizes, mandate.key.parse()?, delay, free).map_err(
