@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{doctor, issuer, merchant, receipt, wallet};
+use crate::commands::{bench, doctor, issuer, merchant, receipt, wallet};
 use crate::failure::Failure;
 use crate::output::{Format, Output};
 use crate::roles::{self, RoleArgs};
@@ -47,6 +47,8 @@ enum Command {
     Wallet(wallet::WalletArgs),
     /// Look into receipts.
     Receipt(receipt::ReceiptArgs),
+    /// Measure a running network.
+    Bench(bench::BenchArgs),
     /// Say what this machine offers and what a data folder holds.
     Doctor(doctor::DoctorArgs),
 }
@@ -73,6 +75,7 @@ fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Merchant(args) => merchant::run(&args, output),
         Command::Wallet(args) => wallet::run(&args, output),
         Command::Receipt(args) => receipt::run(&args, output),
+        Command::Bench(args) => bench::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, output),
     }
 }

@@ -42,7 +42,7 @@ fn packages() -> Tally {
     }
     let install = format!("apt-get install -y --no-install-recommends {}", missing.join(" "));
     if !is_root() {
-        println!("missing: {}\nas root: {install}", missing.join(", "));
+        println!("missing: {}; type: sudo {install}", missing.join(", "));
         return Tally { failed: missing.len() as u64, ..there };
     }
     println!("$ apt-get update && {install}");
@@ -72,16 +72,16 @@ fn has_component(component: &str) -> bool {
         return true;
     }
     println!("$ rustup component add {component}");
-    runs("rustup", &["component", "add", component])
+    let added = runs("rustup", &["component", "add", component]);
+    if !added {
+        println!("missing: {component}; type: rustup component add {component}");
+    }
+    added
 }
 
 fn has_nextest() -> bool {
     let output = Command::new("cargo").args(["nextest", "--version"]).output();
-    let there = output.is_ok_and(|output| {
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.lines().next().is_some_and(|line| line.contains(NEXTEST))
-    });
-    if there {
+    if output.is_ok_and(|output| is_nextest(&String::from_utf8_lossy(&output.stdout))) {
         return true;
     }
     println!("$ cargo install cargo-nextest --locked --version {NEXTEST}   (takes some minutes)");
@@ -90,13 +90,20 @@ fn has_nextest() -> bool {
     let status = Command::new("cargo")
         .args(["install", "cargo-nextest", "--locked", "--version", NEXTEST])
         .env("CARGO_TARGET_DIR", &folder)
+        // Most of its time passes in waiting for tests.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
         .status();
     remove(&folder);
     let installed = status.is_ok_and(|status| status.success());
     if !installed {
-        println!("missing: cargo-nextest {NEXTEST}");
+        println!("missing: cargo-nextest {NEXTEST}; it is installed by the line above");
     }
     installed
+}
+
+/// Whether `cargo nextest --version` names the version that is wanted.
+fn is_nextest(version: &str) -> bool {
+    version.split_whitespace().nth(1) == Some(NEXTEST)
 }
 
 fn remove(folder: &Path) {
@@ -114,4 +121,30 @@ fn runs(program: &str, arguments: &[&str]) -> bool {
 fn quietly(program: &str, arguments: &[&str]) -> bool {
     let output = Command::new(program).args(arguments).output();
     output.is_ok_and(|output| output.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_that_is_not_there_is_not_taken_to_be_installed() {
+        assert!(is_installed("dpkg"));
+        assert!(!is_installed("no-such-package-at-all"));
+        assert!(!quietly("no-such-program-at-all", &[]));
+    }
+
+    #[test]
+    fn no_package_is_listed_twice() {
+        let mut names = PACKAGES.to_vec();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn another_version_of_nextest_is_not_taken_for_ours() {
+        assert!(is_nextest("cargo-nextest 0.9.143 (60fa45f63 2026-08-04)\nrelease: 0.9.143"));
+        assert!(!is_nextest("cargo-nextest 0.9.14"));
+        assert!(!is_nextest(""));
+    }
 }

@@ -40,7 +40,7 @@ enum Output {
 }
 
 /// Decides the files of a folder for the gate: how many vectors are right, and how many are not. A
-/// required kind that is missing fails.
+/// required kind that is missing fails, and so does a file in which nothing was decided.
 pub fn check(folder: &Path, required: &[&str]) -> crate::gate::Tally {
     let files = match files_in(folder) {
         Ok(files) => files,
@@ -57,8 +57,9 @@ pub fn check(folder: &Path, required: &[&str]) -> crate::gate::Tally {
     for file in &files {
         let report = judge_file(file);
         let (right, others) = report.counts();
-        println!("{}: {right} right, {others} not", file.display());
-        tally.add(crate::gate::Tally { passed: right, failed: others });
+        println!("{}: {right} right, {others} not", kind_of(file));
+        let none = u64::from(right + others == 0);
+        tally.add(crate::gate::Tally { passed: right, failed: others + none });
     }
     tally
 }
@@ -143,6 +144,23 @@ mod tests {
         let mut text = Vec::new();
         report.write_text(&mut text).unwrap();
         assert_eq!(report.exit_code(), 0, "{}", String::from_utf8_lossy(&text));
+    }
+
+    #[test]
+    fn a_kind_that_is_missing_and_a_file_without_vectors_fail_the_gate() {
+        let failed = |folder: &Path, required: &[&str]| check(folder, required).failed;
+        assert_eq!(failed(&vectors(), &["base45"]), 0);
+        assert_eq!(failed(&vectors(), &["base45", "card"]), 1);
+        let name = format!("tallystick-empty-vectors-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        assert_eq!(failed(&folder, &[]), 1);
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = std::fs::read_to_string(vectors().join("base45.json")).unwrap();
+        let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        document["vectors"] = serde_json::json!([]);
+        std::fs::write(folder.join("base45.json"), document.to_string()).unwrap();
+        assert_eq!(failed(&folder, &["base45"]), 1);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

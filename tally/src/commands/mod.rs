@@ -1,5 +1,6 @@
 //! The commands that are no roles: what people and scripts type.
 
+pub mod bench;
 pub mod doctor;
 pub mod issuer;
 pub mod merchant;

@@ -85,6 +85,13 @@ impl Endpoint {
         Endpoint { method: Method::POST, keyed: true, ..Endpoint::get(path, access) }
     }
 
+    /// The endpoint in one line: method, path, who may call it, and what is special about it.
+    pub fn row(&self) -> String {
+        let keyed = if self.keyed { " keyed" } else { "" };
+        let guess_limited = if self.guess_limited { " guess-limited" } else { "" };
+        format!("{} {} {:?}{keyed}{guess_limited}", self.method, self.path, self.access)
+    }
+
     /// The same without `Idempotency-Key`: for writes that are harmless to repeat by their own
     /// meaning, and for answers that hold a secret, which must not be stored.
     #[must_use]

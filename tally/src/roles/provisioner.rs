@@ -368,3 +368,22 @@ pub fn plan(folder: &FilePath, network: &Network, shared_key_id: &str) -> Result
         config: toml::to_string(&config).map_err(|_| Reason::Internal)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoints_of_a_provisioner_and_who_may_call_them_are_these() {
+        let routes = routes(Gate::default());
+        let table: Vec<String> = routes.endpoints().iter().map(Endpoint::row).collect();
+        let expected = [
+            "GET /livez Public",
+            "GET /readyz Public",
+            "GET /v1/provisioner Public",
+            "POST /v1/provisioning-requests Device keyed",
+            "POST /v1/provisioning-requests/{id}/authorization-code Device guess-limited",
+        ];
+        assert_eq!(table, expected);
+    }
+}

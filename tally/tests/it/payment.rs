@@ -136,6 +136,60 @@ fn bomb() -> String {
 }
 
 #[test]
+fn openssl_accepts_the_chain_of_a_device_until_it_is_revoked() {
+    let (_folder, _network, world) = small(&["5.00"]);
+    let path = |name: &str| world.path(name);
+    let openssl = |arguments: &[&str]| {
+        let output = program("openssl", "openssl").args(arguments).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let wallet = Wallet::open(path("alice").as_ref()).unwrap();
+    let leaf = &wallet.state.chain[0];
+    std::fs::write(path("leaf.der"), leaf).unwrap();
+    let (issuer, root, list) = (path("issuer"), path("root.der"), path("issuer.crl"));
+    let fetch = |more: &[&str]| {
+        let mut arguments = vec![
+            "issuer",
+            "ca",
+            "--data",
+            &issuer,
+            "--certificate",
+            &root,
+            "--revocation-list",
+            &list,
+        ];
+        arguments.extend(more);
+        tally(&arguments);
+        for (kind, from, to) in [
+            ("x509", "root.der", "root.pem"),
+            ("x509", "leaf.der", "leaf.pem"),
+            ("crl", "issuer.crl", "crl.pem"),
+        ] {
+            let (from, to) = (path(from), path(to));
+            let done = openssl(&[kind, "-inform", "DER", "-in", &from, "-out", &to]);
+            assert!(done.0, "{}", done.1);
+        }
+        openssl(&[
+            "verify",
+            "-x509_strict",
+            "-crl_check",
+            "-CAfile",
+            &path("root.pem"),
+            "-CRLfile",
+            &path("crl.pem"),
+            &path("leaf.pem"),
+        ])
+    };
+    let (accepted, said) = fetch(&[]);
+    assert!(accepted, "{said}");
+    let read = tallystick_proofs::x509_certificate::X509Certificate::read(leaf).unwrap();
+    let serial = tallystick_kernel::hex::encode(read.serial());
+    let (accepted, said) = fetch(&["--revoke", &serial]);
+    assert!(!accepted && said.contains("revoked"), "{said}");
+}
+
+#[test]
 fn our_picture_is_read_by_zbar_and_one_of_qrencode_is_read_by_us() {
     let (_folder, _network, world) = small(&["5.00"]);
     let (alice, ours, theirs) =

@@ -100,7 +100,7 @@ fn ended(charge: &Charge) -> Result<(), Failure> {
 }
 
 /// The till trusts nobody: the receipt must pay this merchant this amount under this reference.
-fn check(till: &Till, charge: &Charge, receipt: &[u8]) -> Result<(), Failure> {
+pub fn check(till: &Till, charge: &Charge, receipt: &[u8]) -> Result<(), Failure> {
     let verified = Receipt::read(receipt)?.verify(&till.genesis)?;
     verified.require_payment()?;
     let payee: AccountId = till.config.account.parse()?;

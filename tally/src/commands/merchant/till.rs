@@ -1,6 +1,6 @@
 //! What a till has: the merchant's data folder, and a code that it reads from an image or a text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tallystick_kernel::{Amount, CurrencyCode, Reason};
@@ -52,16 +52,21 @@ impl TillArgs {
 
     /// The till whose data folder it is.
     pub fn till(&self) -> Result<Till, Failure> {
-        let file = self.data.join("config.toml");
+        Till::open(&self.data)
+    }
+}
+
+impl Till {
+    /// Reads configuration and genesis from a merchant's data folder.
+    pub fn open(folder: &Path) -> Result<Till, Failure> {
+        let file = folder.join("config.toml");
         let config: MerchantConfig = config::load(&file, &[])?;
         let genesis = read_genesis(&config::relative_to(&file, &config.genesis))?;
         let first = genesis.currencies.first().ok_or(Reason::CurrencyUnknown)?;
         let (currency, exponent) = (first.code, first.exponent);
         Ok(Till { config, genesis, currency, exponent })
     }
-}
 
-impl Till {
     /// A price, such as `12.30`.
     pub fn amount(&self, text: &str) -> Result<Amount, Failure> {
         Amount::parse(text, self.exponent)

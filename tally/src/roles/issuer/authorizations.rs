@@ -1,6 +1,6 @@
 //! Authorizations: from a merchant's request to a hold, a signed settlement and its receipt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use axum::extract::{Path, State};
@@ -21,7 +21,7 @@ use tallystick_kernel::{
 };
 use tallystick_proofs::action::Lock;
 use tallystick_proofs::payment_code::{self, Chain, KeyId, Trust, VerifiedCode};
-use tallystick_store::{Batch, retry_conflicts};
+use tallystick_store::{Batch, Record, retry_conflicts};
 
 use super::{App, CONFLICTS_MAX, Issuer, SETTLE, decode, id_of, kinds, now};
 use crate::http::gate::Caller;
@@ -32,6 +32,10 @@ use crate::source;
 /// Reserves of one holder that are looked at.
 const RESERVES_MAX: usize = 1000;
 
+/// How long a spent reserve is remembered: longer than any node lags that still answers.
+const SPENT_FOR: DurationMs = DurationMs::minutes(10);
+/// Records of spent reserves that one authorization clears away.
+const OLD_MAX: usize = 64;
 /// Payments of one holder that are shown at most.
 const PAYMENTS_MAX: usize = 1000;
 
@@ -65,17 +69,26 @@ impl Issuer {
         payment_code::verify(text, at, trust)
     }
 
-    /// What the ledger shows as locked to us, less what is held.
-    async fn available(&self, holder: &Holder) -> Result<Vec<Available>, Refusal> {
+    /// What the ledger shows as locked to us, less what is held or was just spent; and the records
+    /// of spent reserves that need not be remembered any longer.
+    ///
+    /// Holds are read before the ledger: a hold that ends in between is still counted, and one that
+    /// begins in between makes the write conflict.
+    async fn available(&self, holder: &Holder) -> Result<(Vec<Available>, Vec<Record>), Refusal> {
         let account = holder.require_link()?.account;
+        let of_account = |kind| self.store.find(kind, "account", &account.0, None, u32::MAX);
+        let (holds, spent) = (of_account(kinds::HOLD).await?, of_account(kinds::SPENT).await?);
+        let taken: BTreeSet<Vec<u8>> =
+            holds.iter().chain(&spent).map(|record| record.key.clone()).collect();
         let mandate = self.mandate.to_string();
         let reserves = self.nodes.reserves_locked(&mandate, &account, RESERVES_MAX).await?;
-        // Holds are read after the ledger: a reserve whose hold has just ended is spent by then.
-        let holds = self.store.find(kinds::HOLD, "account", &account.0, None, u32::MAX).await?;
-        let held: std::collections::BTreeSet<Vec<u8>> =
-            holds.into_iter().map(|record| record.key).collect();
-        let free = reserves.into_iter().filter(|reserve| !held.contains(reserve.id.0.as_slice()));
-        Ok(free.map(|reserve| available(self, reserve)).collect())
+        let free = reserves.into_iter().filter(|reserve| !taken.contains(reserve.id.0.as_slice()));
+        let is_old = |record: &Record| {
+            let time = record.bytes.as_slice().try_into().map_or(0, u64::from_be_bytes);
+            now() > TimeMs(time).after(SPENT_FOR)
+        };
+        let old = spent.into_iter().filter(is_old).take(OLD_MAX).collect();
+        Ok((free.map(|reserve| available(self, reserve)).collect(), old))
     }
 
     /// Decides a payment and stores it with its holds and its signed settlement, in one write.
@@ -88,7 +101,7 @@ impl Issuer {
         let holder = self.holder_by_token(&code.claims.account_token).await?;
         let limits = Limits { unbound_max: Amount::new(self.config.unbound_max)? };
         tallystick_issuer::authorization::check(&holder, &code.claims, asked, &limits)?;
-        let available = self.available(&holder).await?;
+        let (available, old) = self.available(&holder).await?;
         let made = decide(id, &holder, &code.claims, asked, &limits, &available, now())?;
         let body = remittance(&made, self.genesis.network(), Salt(source::random()?), now());
         let transaction = body.sign_by(&[&self.mandate_signer()?])?;
@@ -103,6 +116,9 @@ impl Issuer {
         for reserve in &made.reserves {
             let index = [("account", made.account.0.to_vec())];
             batch = batch.put(kinds::HOLD, reserve.0, 0, id, &index);
+        }
+        for record in old {
+            batch = batch.delete(kinds::SPENT, record.key, record.version);
         }
         self.store.write(batch).await?;
         Ok(made)

@@ -55,6 +55,9 @@ pub mod kinds {
     pub const AUTHORIZATION: Kind = Kind("authorization");
     /// Held reserves by id; index `account`.
     pub const HOLD: Kind = Kind("hold");
+    /// Reserves that were spent a moment ago, with the time; index `account`. A node that lags still
+    /// shows them.
+    pub const SPENT: Kind = Kind("spent");
     /// Receipts by transaction.
     pub const RECEIPT: Kind = Kind("receipt");
     /// Certificates of devices by serial number; indexes `key` and `revoked`.
@@ -264,4 +267,36 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
 /// Now, for handlers.
 pub fn now() -> TimeMs {
     source::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoints_of_an_issuer_and_who_may_call_them_are_these() {
+        let routes = routes(Gate::default());
+        let table: Vec<String> = routes.endpoints().iter().map(Endpoint::row).collect();
+        let expected = [
+            "GET /livez Public",
+            "GET /readyz Public",
+            "POST /v1/holders Scope(\"holders\") keyed",
+            "POST /v1/sessions Public guess-limited",
+            "GET /v1/holders/me Session",
+            "POST /v1/holders/me/account Session keyed",
+            "POST /v1/fundings Scope(\"fundings\") keyed",
+            "GET /v1/fundings/{id} Scope(\"fundings\")",
+            "POST /v1/device-authorizations Session guess-limited",
+            "GET /v1/ca Public",
+            "GET /v1/crl Public",
+            "GET /v1/mandate Public",
+            "POST /v1/certificates SessionAndDevice keyed",
+            "POST /v1/certificates/{serial}/revoke Scope(\"certificates\") keyed",
+            "POST /v1/authorizations Scope(\"authorizations\") keyed",
+            "GET /v1/authorizations/{id} Scope(\"authorizations\")",
+            "GET /v1/authorizations/{id}/receipt Scope(\"authorizations\")",
+            "GET /v1/holders/me/payments Session",
+        ];
+        assert_eq!(table, expected);
+    }
 }

@@ -121,8 +121,7 @@ async fn step(app: &Issuer, order: &Order, attempts: u64) -> Result<Outcome, Rea
     }
     let (time, status) = ask(app, &transaction.id()).await.map_err(|error| error.reason)?;
     match order.next(time, seen(&status)) {
-        Next::Settled => with_receipt(app, &transaction.id()).await,
-        Next::Failed(reason) => Ok(Outcome::Ended(failed(transaction, reason), None)),
+        Next::Settled | Next::Failed(_) => with_receipt(app, &transaction.id()).await,
         Next::Submit => send(app, transaction).await,
         Next::Wait => wait(app, transaction).await,
         Next::SignAnew => match hopeless(app, order).await? {
@@ -197,21 +196,23 @@ async fn wait(app: &Issuer, transaction: &Transaction) -> Result<Outcome, Reason
     let id = transaction.id();
     let status = app.nodes.wait_final(&id, WAIT).await.map_err(|error| error.reason)?;
     match seen(&status) {
-        Seen::Final(None) => with_receipt(app, &id).await,
-        Seen::Final(Some(reason)) => Ok(Outcome::Ended(failed(transaction, reason), None)),
+        Seen::Final(_) => with_receipt(app, &id).await,
         _ => Ok(Outcome::Later),
     }
 }
 
-/// Fetches the receipt and verifies it: only that makes a payment settled.
+/// Fetches the receipt and verifies it: only that makes a payment settled, or failed.
 async fn with_receipt(app: &Issuer, id: &TransactionId) -> Result<Outcome, Reason> {
     let bytes = app.nodes.receipt(id).await.map_err(|error| error.reason)?;
     let verified = Receipt::read(&bytes)?.verify(&app.genesis)?;
     if verified.id != *id {
         return Err(Reason::ReceiptMismatch);
     }
-    verified.require_payment()?;
-    Ok(Outcome::Ended(Progress::Settled(*id), Some(bytes)))
+    let progress = match verified.result.failure {
+        None => Progress::Settled(*id),
+        Some(reason) => Progress::Failed(*id, reason),
+    };
+    Ok(Outcome::Ended(progress, Some(bytes)))
 }
 
 /// Signs the transaction of an order and stores it before anybody sees it.
@@ -282,6 +283,11 @@ async fn finish(
             batch = batch.put(kinds::AUTHORIZATION, *id, version, made.to_bytes(), &indexes(&made));
             for reserve in &made.reserves {
                 batch = batch.delete(kinds::HOLD, reserve.0, 1);
+                if matches!(progress, Progress::Settled(_)) {
+                    let index = [("account", made.account.0.to_vec())];
+                    let time = now().0.to_be_bytes();
+                    batch = batch.put(kinds::SPENT, reserve.0, 0, time, &index);
+                }
             }
         }
     }

@@ -190,3 +190,23 @@ pub fn plan(folder: &Path, network: &Network) -> Result<Role, Failure> {
         config: toml::to_string(&config).map_err(|_| Reason::Internal)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoints_of_a_merchant_and_who_may_call_them_are_these() {
+        let routes = routes(Gate::default());
+        let table: Vec<String> = routes.endpoints().iter().map(Endpoint::row).collect();
+        let expected = [
+            "GET /livez Public",
+            "GET /readyz Public",
+            "GET /v1/merchant Public",
+            "POST /v1/charges Scope(\"charges\") keyed",
+            "GET /v1/charges/{id} Scope(\"charges\")",
+            "GET /v1/charges/{id}/receipt Scope(\"charges\")",
+        ];
+        assert_eq!(table, expected);
+    }
+}
