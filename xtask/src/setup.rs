@@ -23,6 +23,9 @@ pub const PACKAGES: [&str; 9] = [
 ];
 /// The version of cargo-nextest that runs the tests.
 const NEXTEST: &str = "0.9.143";
+/// Its features are to update itself, which brings a TLS library, and probes for tracing.
+const INSTALL_NEXTEST: [&str; 6] =
+    ["install", "cargo-nextest", "--locked", "--no-default-features", "--version", NEXTEST];
 
 /// Looks for everything, installs what is missing where that is possible.
 pub fn run() -> Tally {
@@ -84,11 +87,11 @@ fn has_nextest() -> bool {
     if output.is_ok_and(|output| is_nextest(&String::from_utf8_lossy(&output.stdout))) {
         return true;
     }
-    println!("$ cargo install cargo-nextest --locked --version {NEXTEST}   (takes some minutes)");
+    println!("$ cargo {}   (takes some minutes)", INSTALL_NEXTEST.join(" "));
     // A target folder of the project's would be filled with the tool's own crates.
     let folder = std::env::temp_dir().join("tallystick-nextest-build");
     let status = Command::new("cargo")
-        .args(["install", "cargo-nextest", "--locked", "--version", NEXTEST])
+        .args(INSTALL_NEXTEST)
         .env("CARGO_TARGET_DIR", &folder)
         // Most of its time passes in waiting for tests.
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
