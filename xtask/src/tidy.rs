@@ -2,13 +2,14 @@
 
 mod links;
 mod pure;
+mod reasons;
 mod source;
 mod text;
 
 use std::path::Path;
 
 use crate::gate::Tally;
-use crate::repository;
+use crate::{repository, vectors};
 
 /// One tracked text file: its name relative to the root, and its text.
 struct File<'a> {
@@ -35,18 +36,25 @@ const RULES: [Rule; 11] = [
 /// Files that are bytes and not text; any other one that cannot be read is a fault.
 const BINARY: [&str; 3] = ["png", "jpg", "bin"];
 
-/// Checks every tracked file; each is a check.
+/// Checks every tracked file, and the list of reasons against all of them; each is a check.
 pub fn run(root: &Path) -> Tally {
     let mut tally = Tally::default();
-    for name in repository::files(root) {
-        let faults = match std::fs::read_to_string(root.join(&name)) {
-            Ok(text) => faults(&File { name: &name, text: &text }, root),
-            Err(_) if is_binary(&name) => Vec::new(),
-            Err(error) => vec![error.to_string()],
-        };
+    let mut show = |name: &str, faults: Vec<String>| {
         faults.iter().for_each(|fault| println!("{name}: {fault}"));
         tally.add(Tally::one(faults.is_empty()));
+    };
+    let mut read = Vec::new();
+    for name in repository::files(root) {
+        match std::fs::read_to_string(root.join(&name)) {
+            Ok(text) => read.push((name, text)),
+            Err(_) if is_binary(&name) => {}
+            Err(error) => show(&name, vec![error.to_string()]),
+        }
     }
+    let files: Vec<File<'_>> = read.iter().map(|(name, text)| File { name, text }).collect();
+    files.iter().for_each(|file| show(file.name, faults(file, root)));
+    let provoked = vectors::reasons(&root.join("vectors"));
+    show("the list of reasons", reasons::faults(&files, &provoked));
     tally
 }
 
@@ -77,9 +85,22 @@ impl<'a> File<'a> {
 
     /// The code of a source file: without comments, and without the tests at its end.
     fn code(&self) -> impl Iterator<Item = &'a str> {
-        let end = self.text.find("#[cfg(test)]").unwrap_or(self.text.len());
-        self.text[..end].lines().filter(|line| !line.trim_start().starts_with("//"))
+        self.text[..self.end_of_code()].lines().filter(|line| !is_comment(line))
     }
+
+    /// The tests at the end of a source file, or all of a file of tests, without comments.
+    fn tests(&self) -> impl Iterator<Item = &'a str> {
+        let begin = if self.crate_of_source().is_some() { self.end_of_code() } else { 0 };
+        self.text[begin..].lines().filter(|line| !is_comment(line))
+    }
+
+    fn end_of_code(&self) -> usize {
+        self.text.find("#[cfg(test)]").unwrap_or(self.text.len())
+    }
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
 }
 
 /// Whether a line holds a word that is not part of a longer one.
@@ -113,6 +134,7 @@ mod tests {
         let text = "// a\nlet b;\n  /// c\n#[cfg(test)]\nmod tests {}";
         let file = File { name: "kernel/src/a.rs", text };
         assert_eq!(file.code().collect::<Vec<_>>(), ["let b;"]);
+        assert_eq!(file.tests().count(), 2);
         assert_eq!(file.crate_of_source(), Some("kernel"));
         assert_eq!(File { name: "kernel/tests/a.rs", text }.crate_of_source(), None);
     }

@@ -64,6 +64,12 @@ pub fn check(folder: &Path, required: &[&str]) -> crate::gate::Tally {
     tally
 }
 
+/// The reason codes with which vectors of a folder are refused.
+pub fn reasons(folder: &Path) -> std::collections::BTreeSet<String> {
+    let files = files_in(folder).unwrap_or_default();
+    files.iter().flat_map(|file| judge_file(file).reasons()).collect()
+}
+
 /// Runs the command. Exit code 0: all right; 1: one is wrong, or a required kind is not decided
 /// completely; 2: the folder, a file or standard output cannot be read or written.
 pub fn run(arguments: &Arguments) -> ExitCode {

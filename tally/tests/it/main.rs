@@ -7,5 +7,6 @@ mod ledger;
 mod network;
 mod payment;
 mod provisioning;
+mod refusals;
 mod up;
 mod world;

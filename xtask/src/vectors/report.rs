@@ -74,6 +74,13 @@ impl FileReport {
         (self.right as u64, others as u64)
     }
 
+    /// The reasons of the vectors that are refused, as they should be.
+    pub(super) fn reasons(self) -> impl Iterator<Item = String> {
+        let right = self.vectors.into_iter().filter(|one| one.outcome == Some(Outcome::Right));
+        let reasons = right.filter_map(|one| one.decided).map(|decided| decided.reason);
+        reasons.filter(|reason| !reason.is_empty())
+    }
+
     pub(super) fn new(file: String, supported: bool, vectors: Vec<VectorReport>) -> FileReport {
         let count =
             |outcome| vectors.iter().filter(|vector| vector.outcome == Some(outcome)).count();
