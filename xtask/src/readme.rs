@@ -22,8 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const BLOCK_PATIENCE: [&str; 2] = ["--kill-after=10", "300"];
 /// A command of the block that cannot work without a link.
 const ONLINE: &str = "tally wallet balance ";
-/// A namespace that needs no privilege of the machine and has no link.
-const NAMESPACE: [&str; 4] = ["unshare", "--map-root-user", "--net", "--"];
+/// Two ways into a network namespace with no link: root's, which is there in a changed root too, and
+/// everyone's, which needs no privilege of the machine.
+const NAMESPACES: [&[&str]; 2] =
+    [&["unshare", "--net", "--"], &["unshare", "--map-root-user", "--net", "--"]];
 /// Wraps the block's own `tally`, which it keeps as `tally_anywhere`, and notes what succeeded.
 const WRAPPER: &str = r#"
 tally_defined=$(declare -f tally)
@@ -31,7 +33,7 @@ eval "${tally_defined/tally ()/tally_anywhere ()}"
 tally() {
   case "${1-} ${2-}" in
     "merchant verify" | "receipt verify")
-      unshare --map-root-user --net -- target/release/tally "$@" ;;
+      $NAMESPACE target/release/tally "$@" ;;
     *) tally_anywhere "$@" ;;
   esac
   echo "$*" >> succeeded
@@ -62,9 +64,9 @@ pub fn run(root: &Path) -> Tally {
 fn payment(root: &Path, readme: &str) -> Result<Tally, String> {
     let block = block(readme).ok_or(format!("README.md has no block that opens with {BLOCK}"))?;
     let script = script(&block)?;
-    if !in_namespace(&["true"]).status().is_ok_and(|status| status.success()) {
-        return Err(format!("missing: network namespaces ({} true)", NAMESPACE.join(" ")));
-    }
+    let namespace = namespace().ok_or_else(|| {
+        format!("missing: network namespaces; none of {NAMESPACES:?} is allowed to this user here")
+    })?;
     let target = repository::target(root)?;
     let folder = std::env::temp_dir().join(format!("tallystick-readme-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
@@ -72,8 +74,8 @@ fn payment(root: &Path, readme: &str) -> Result<Tally, String> {
         .map_err(|error| error.to_string())
         .and_then(|()| {
             beside_a_network(&folder, || {
-                let mut tally = typed(&folder, &script, commands(&block));
-                tally.add(no_link(&folder, &block));
+                let mut tally = typed(&folder, &script, namespace, commands(&block));
+                tally.add(no_link(&folder, &block, namespace));
                 tally
             })
         });
@@ -104,10 +106,11 @@ fn script(block: &str) -> Result<String, String> {
 }
 
 /// Types the script in `folder`, whose block has so many commands.
-fn typed(folder: &Path, script: &str, commands: u64) -> Tally {
+fn typed(folder: &Path, script: &str, namespace: Namespace, commands: u64) -> Tally {
     let status = Command::new("timeout")
         .args(BLOCK_PATIENCE)
         .args(["bash", "-euo", "pipefail", "-c", script])
+        .env("NAMESPACE", namespace.join(" "))
         .current_dir(folder)
         .stdin(Stdio::null())
         .status();
@@ -147,14 +150,14 @@ fn beside_a_network(folder: &Path, what: impl FnOnce() -> Tally) -> Result<Tally
 
 /// What the offline commands were kept from: the balance, which the block could ask for, cannot be
 /// asked for from a namespace such as theirs.
-fn no_link(folder: &Path, block: &str) -> Tally {
+fn no_link(folder: &Path, block: &str, namespace: Namespace) -> Tally {
     let online = block.lines().find_map(|line| line.strip_prefix(ONLINE));
     let Some(arguments) = online else {
         println!("the payment does not hold `{ONLINE}`");
         return Tally::one(false);
     };
-    println!("$ {} {ONLINE}{arguments}   (which must fail)", NAMESPACE.join(" "));
-    let mut command = in_namespace(&[TALLY, "wallet", "balance"]);
+    println!("$ {} {ONLINE}{arguments}   (which must fail)", namespace.join(" "));
+    let mut command = in_namespace(namespace, &[TALLY, "wallet", "balance"]);
     let ended = command.args(arguments.split_whitespace()).current_dir(folder).status();
     let kept_from = ended.is_ok_and(|status| !status.success());
     if !kept_from {
@@ -163,9 +166,20 @@ fn no_link(folder: &Path, block: &str) -> Tally {
     Tally::one(kept_from)
 }
 
-fn in_namespace(command: &[&str]) -> Command {
-    let mut made = Command::new(NAMESPACE[0]);
-    made.args(&NAMESPACE[1..]).args(command);
+/// The words before a command that bring it into a namespace.
+type Namespace = &'static [&'static str];
+
+/// The way into a namespace that is open here.
+fn namespace() -> Option<Namespace> {
+    NAMESPACES.into_iter().find(|way| {
+        let output = in_namespace(way, &["true"]).output();
+        output.is_ok_and(|output| output.status.success())
+    })
+}
+
+fn in_namespace(namespace: Namespace, command: &[&str]) -> Command {
+    let mut made = Command::new(namespace[0]);
+    made.args(&namespace[1..]).args(command);
     made
 }
 
@@ -222,7 +236,7 @@ mod tests {
         let name = format!("tallystick-typed-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let tally = typed(&folder, &script(block).unwrap(), commands(block));
+        let tally = typed(&folder, &script(block).unwrap(), namespace().unwrap(), commands(block));
         std::fs::remove_dir_all(&folder).unwrap();
         tally
     }
@@ -246,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_namespace_has_no_link_but_a_loopback_that_is_down() {
-        let output = in_namespace(&["ip", "-brief", "link"]).output().unwrap();
+        let mut links = in_namespace(namespace().unwrap(), &["ip", "-brief", "link"]);
+        let output = links.output().unwrap();
         let links = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(links.lines().count(), 1, "{links}");
