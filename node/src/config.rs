@@ -33,7 +33,7 @@ pub struct NodeConfig {
 /// quota x peers x channels in advance.
 pub const MESSAGES_PER_SECOND: u32 = 256;
 /// How much longer than an idle interval a leader may take before its view is given up.
-pub const LEADER_GRACE: DurationMs = DurationMs(1500);
+pub const LEADER_GRACE: DurationMs = DurationMs(1000);
 /// How long a leader must have been silent before its views are skipped at once.
 pub const SKIP_AFTER: DurationMs = DurationMs::seconds(2);
 /// Messages that wait for one part of the engine at most.

@@ -245,7 +245,7 @@ fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
     Ok(genesis)
 }
 
-const IDLE_INTERVAL: DurationMs = DurationMs::seconds(5);
+const IDLE_INTERVAL: DurationMs = DurationMs::seconds(2);
 const FINDING: DurationMs = DurationMs(1200);
 const SHAPE_FILE: &str = "up.toml";
 const FAULT_TOLERANT: usize = 4;
