@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tallystick_api::ApiError;
 use tallystick_api::node::{NodeClient, Reception, TransactionState, TransactionStatus};
+use tallystick_issuer::funding::Funding;
 use tallystick_issuer::settlement::{
     Next, ORDER_BYTES_MAX, Order, Progress, Seen, Subject, mint, remittance,
 };
@@ -252,13 +253,30 @@ async fn sign(app: &Issuer, order: &Order) -> Result<Transaction, Reason> {
 
 /// Why a new transaction could never succeed either, if so.
 async fn hopeless(app: &Issuer, order: &Order) -> Result<Option<Reason>, Reason> {
-    let Subject::Authorization(id) = &order.subject else { return Ok(None) };
+    let id = match &order.subject {
+        Subject::Funding(id) => return cannot_mint(app, &app.funding(id).await?.1).await,
+        Subject::Authorization(id) => id,
+    };
     let (_, made) = app.authorization(id).await?;
     let mandate = app.mandate.to_string();
     let locked = app.nodes.reserves_locked(&mandate, &made.account, usize::MAX).await;
     let locked = locked.map_err(|error| error.reason)?;
     let there = |id: &ReserveId| locked.iter().any(|reserve| reserve.id == *id);
     Ok((!made.reserves.iter().all(there)).then_some(Reason::ReserveUnknown))
+}
+
+/// Why money can never be minted so: there is too much of it, or nobody to give it to.
+async fn cannot_mint(app: &Issuer, funding: &Funding) -> Result<Option<Reason>, Reason> {
+    let found = app.nodes.currency(&funding.currency).await.map_err(|error| error.reason)?;
+    if found.supply.plus(funding.amount).is_err() {
+        return Ok(Some(Reason::SupplyExceeded));
+    }
+    let Some(account) = funding.account else { return Ok(None) };
+    match app.nodes.account(&account).await {
+        Err(error) if error.reason == Reason::AccountUnknown => Ok(Some(Reason::PayeeUnknown)),
+        Err(error) => Err(error.reason),
+        Ok(_) => Ok(None),
+    }
 }
 
 async fn finish(
