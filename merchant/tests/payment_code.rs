@@ -76,6 +76,23 @@ fn a_code_is_good_until_the_instant_at_which_it_expires() {
 }
 
 #[test]
+fn a_code_that_is_signed_elsewhere_is_good_with_the_signature_of_its_own_key_only() {
+    let (chain, trust) = world("token", &[], NOW);
+    let public = key(2).public_key();
+    let unsigned = payment_code::UnsignedCode::new(&claims(), &public, Some(&chain)).unwrap();
+    let check = |signer: &SigningKey| {
+        let signature = signer.sign(unsigned.to_be_signed());
+        let text = unsigned.clone().assemble(&signature).unwrap();
+        verify(&text, None, &trust, NOW).map(|code| code.claims)
+    };
+    assert_eq!(check(&key(2)), Ok(claims()));
+    assert_eq!(check(&key(3)), Err(Reason::SignatureInvalid));
+    let endless = PaymentClaims { expires: NOW.after(DAY), ..claims() };
+    let refused = payment_code::UnsignedCode::new(&endless, &public, None);
+    assert_eq!(refused, Err(Reason::ValidityTooLong));
+}
+
+#[test]
 fn a_key_is_known_by_its_chain_at_first_and_by_its_id_afterwards() {
     let (chain, mut trust) = world("token", &[], NOW);
     let short = code(&claims(), &key(2), None);

@@ -6,9 +6,9 @@
 use core::time::Duration;
 
 use signature::Keypair;
-use tallystick_crypto::PublicKey;
 use tallystick_crypto::key_store::Signer;
 use tallystick_crypto::standard_signature::{StandardKey, signature_der};
+use tallystick_crypto::{PublicKey, Signature};
 use tallystick_kernel::hash::sha256;
 use tallystick_kernel::{Reason, TimeMs};
 use x509_cert::attr::AttributeTypeAndValue;
@@ -152,12 +152,16 @@ pub(crate) fn key_info(key: &PublicKey) -> Result<SubjectPublicKeyInfoOwned, Rea
     SubjectPublicKeyInfoOwned::from_der(&der).map_err(unusable)
 }
 
-/// A signature as X.509 carries it.
-pub(crate) fn sign(signer: &dyn Signer, message: &[u8]) -> Result<BitString, Reason> {
-    let signature = signer.sign(message)?.0;
-    let bytes = match signer.public_key() {
-        PublicKey::Ed25519(_) => signature.to_vec(),
-        PublicKey::P256(_) => signature_der(&signature[..32], &signature[32..]),
+/// Signs for X.509.
+fn sign(signer: &dyn Signer, message: &[u8]) -> Result<BitString, Reason> {
+    signature_bits(&signer.public_key(), &signer.sign(message)?)
+}
+
+/// A signature by `key` as X.509 carries it.
+pub(crate) fn signature_bits(key: &PublicKey, signature: &Signature) -> Result<BitString, Reason> {
+    let bytes = match key {
+        PublicKey::Ed25519(_) => signature.0.to_vec(),
+        PublicKey::P256(_) => signature_der(&signature.0[..32], &signature.0[32..]),
     };
     BitString::from_bytes(&bytes).map_err(unusable)
 }

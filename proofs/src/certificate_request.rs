@@ -2,13 +2,13 @@
 //!
 //! Invariant: a request that was read is signed by the key that it asks for.
 
-use tallystick_crypto::PublicKey;
 use tallystick_crypto::key_store::Signer;
+use tallystick_crypto::{PublicKey, Signature};
 use tallystick_kernel::Reason;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::request::{CertReq, CertReqInfo, Version};
 
-use crate::certificate_issue::{algorithm_of, key_info, name, sign};
+use crate::certificate_issue::{algorithm_of, key_info, name, signature_bits};
 use crate::x509_certificate::{Signed, key_of};
 
 /// Bytes of a request at most.
@@ -52,21 +52,50 @@ impl CertificateRequest {
     }
 }
 
+/// A request that lacks nothing but its signature, for a device whose key is elsewhere (in a
+/// browser).
+#[derive(Clone, Debug)]
+pub struct UnsignedRequest {
+    info: CertReqInfo,
+    key: PublicKey,
+    to_be_signed: Vec<u8>,
+}
+
+impl UnsignedRequest {
+    /// What the holder of `key` is to sign to be certified under `common_name` (1 to 64
+    /// characters). Returns [`Reason::FieldInvalid`] and the reasons of reading the key.
+    pub fn new(common_name: &str, key: &PublicKey) -> Result<UnsignedRequest, Reason> {
+        let info = CertReqInfo {
+            version: Version::V1,
+            subject: name(common_name, None)?,
+            public_key: key_info(key)?,
+            attributes: Default::default(),
+        };
+        let to_be_signed = info.to_der().map_err(|_| Reason::FieldInvalid)?;
+        Ok(UnsignedRequest { info, key: *key, to_be_signed })
+    }
+
+    /// The bytes to sign: a `CertificationRequestInfo` in DER.
+    pub fn to_be_signed(&self) -> &[u8] {
+        &self.to_be_signed
+    }
+
+    /// The request in DER; [`CertificateRequest::read`] verifies it.
+    pub fn assemble(self, signature: &Signature) -> Result<Vec<u8>, Reason> {
+        let signature = signature_bits(&self.key, signature)?;
+        let algorithm = algorithm_of(&self.key);
+        let request = CertReq { info: self.info, algorithm, signature };
+        request.to_der().map_err(|_| Reason::FieldInvalid)
+    }
+}
+
 /// Makes a request for the signer's key under `common_name` (1 to 64 characters); DER.
 ///
 /// Returns [`Reason::FieldInvalid`] and the reasons of the signer.
 pub fn make(common_name: &str, signer: &dyn Signer) -> Result<Vec<u8>, Reason> {
-    let public = signer.public_key();
-    let info = CertReqInfo {
-        version: Version::V1,
-        subject: name(common_name, None)?,
-        public_key: key_info(&public)?,
-        attributes: Default::default(),
-    };
-    let message = info.to_der().map_err(|_| Reason::FieldInvalid)?;
-    let signature = sign(signer, &message)?;
-    let request = CertReq { info, algorithm: algorithm_of(&public), signature };
-    request.to_der().map_err(|_| Reason::FieldInvalid)
+    let unsigned = UnsignedRequest::new(common_name, &signer.public_key())?;
+    let signature = signer.sign(unsigned.to_be_signed())?;
+    unsigned.assemble(&signature)
 }
 
 #[cfg(test)]
@@ -91,6 +120,18 @@ mod tests {
             }
             assert_eq!(CertificateRequest::read(&der[1..]), Err(Reason::RequestMalformed));
         }
+    }
+
+    #[test]
+    fn a_request_that_is_signed_elsewhere_is_the_same_and_a_foreign_signature_is_refused() {
+        let key = SigningKey::p256_from_scalar(&[3; 32]).unwrap();
+        let unsigned = UnsignedRequest::new("device 7", &key.public_key()).unwrap();
+        let signature = key.sign(unsigned.to_be_signed());
+        let der = unsigned.clone().assemble(&signature).unwrap();
+        assert_eq!(CertificateRequest::read(&der).unwrap().key(), key.public_key());
+        let other = SigningKey::p256_from_scalar(&[4; 32]).unwrap();
+        let der = unsigned.clone().assemble(&other.sign(unsigned.to_be_signed())).unwrap();
+        assert_eq!(CertificateRequest::read(&der), Err(Reason::SignatureInvalid));
     }
 
     #[test]

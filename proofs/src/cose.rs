@@ -5,9 +5,9 @@
 
 use coset::cbor::Value;
 use coset::{ProtectedHeader, SignatureContext};
-use tallystick_crypto::PublicKey;
 use tallystick_crypto::key_store::Signer;
 use tallystick_crypto::standard_signature::{Curve, Hash, Scheme, StandardKey};
+use tallystick_crypto::{PublicKey, Signature};
 use tallystick_kernel::Reason;
 
 use crate::foreign_cbor;
@@ -263,7 +263,7 @@ impl CoseSign1 {
     }
 }
 
-/// The protected headers of an object that [`sign`] makes.
+/// The protected headers of an object that is made here.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Headers<'a> {
     /// The key id, if any.
@@ -272,37 +272,62 @@ pub struct Headers<'a> {
     pub chain: Option<&'a [Vec<u8>]>,
 }
 
-/// Makes a COSE_Sign1 with tag 18; the algorithm is the one of the signer's key, and all headers
-/// are protected.
+/// A COSE_Sign1 that lacks nothing but its signature, for a signer elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsigned {
+    protected: Vec<u8>,
+    payload: Vec<u8>,
+    to_be_signed: Vec<u8>,
+}
+
+impl Unsigned {
+    /// What `key` is to sign; the algorithm is the one of the key, and all headers are protected.
+    pub fn new(key: &PublicKey, headers: Headers<'_>, external: &[u8], payload: &[u8]) -> Unsigned {
+        let algorithm = Algorithm::of_key(key);
+        let mut protected = vec![(Value::from(ALG), Value::from(algorithm.number()))];
+        if let Some(key_id) = headers.key_id {
+            protected.push((Value::from(KID), Value::Bytes(key_id.to_vec())));
+        }
+        if let Some(chain) = headers.chain {
+            let mut certificates: Vec<Value> = chain.iter().cloned().map(Value::Bytes).collect();
+            let value = match (certificates.len(), certificates.pop()) {
+                (1, Some(single)) => single,
+                _ => Value::Array(chain.iter().cloned().map(Value::Bytes).collect()),
+            };
+            protected.push((Value::from(X5CHAIN), value));
+        }
+        let protected = foreign_cbor::write(&Value::Map(protected));
+        let to_be_signed = to_be_signed(&protected, external, payload);
+        Unsigned { protected, payload: payload.to_vec(), to_be_signed }
+    }
+
+    /// The bytes to sign.
+    pub fn to_be_signed(&self) -> &[u8] {
+        &self.to_be_signed
+    }
+
+    /// The object with tag 18. The signature is taken as it is: whoever reads the object verifies.
+    pub fn assemble(self, signature: &Signature) -> Vec<u8> {
+        let parts = vec![
+            Value::Bytes(self.protected),
+            Value::Map(Vec::new()),
+            Value::Bytes(self.payload),
+            Value::Bytes(signature.0.to_vec()),
+        ];
+        foreign_cbor::write(&Value::Tag(TAG_SIGN1, Box::new(Value::Array(parts))))
+    }
+}
+
+/// Makes a COSE_Sign1 as [`Unsigned`] does, and signs it.
 pub fn sign(
     signer: &dyn Signer,
     headers: Headers<'_>,
     external: &[u8],
     payload: &[u8],
 ) -> Result<Vec<u8>, Reason> {
-    let algorithm = Algorithm::of_key(&signer.public_key());
-    let mut protected = vec![(Value::from(ALG), Value::from(algorithm.number()))];
-    if let Some(key_id) = headers.key_id {
-        protected.push((Value::from(KID), Value::Bytes(key_id.to_vec())));
-    }
-    if let Some(chain) = headers.chain {
-        let mut certificates: Vec<Value> = chain.iter().cloned().map(Value::Bytes).collect();
-        let value = match (certificates.len(), certificates.pop()) {
-            (1, Some(single)) => single,
-            _ => Value::Array(chain.iter().cloned().map(Value::Bytes).collect()),
-        };
-        protected.push((Value::from(X5CHAIN), value));
-    }
-    let protected = foreign_cbor::write(&Value::Map(protected));
-    let signature = signer.sign(&to_be_signed(&protected, external, payload))?;
-    let parts = vec![
-        Value::Bytes(protected),
-        Value::Map(Vec::new()),
-        Value::Bytes(payload.to_vec()),
-        Value::Bytes(signature.0.to_vec()),
-    ];
-    let object = Value::Tag(TAG_SIGN1, Box::new(Value::Array(parts)));
-    Ok(foreign_cbor::write(&object))
+    let unsigned = Unsigned::new(&signer.public_key(), headers, external, payload);
+    let signature = signer.sign(unsigned.to_be_signed())?;
+    Ok(unsigned.assemble(&signature))
 }
 
 /// `Sig_structure` of RFC 9052 section 4.4, made by the library from the bytes as they came.

@@ -12,8 +12,8 @@ use std::io::Read;
 use coset::cbor::Value;
 use flate2::Compression;
 use flate2::read::{ZlibDecoder, ZlibEncoder};
-use tallystick_crypto::PublicKey;
 use tallystick_crypto::key_store::Signer;
+use tallystick_crypto::{PublicKey, Signature};
 use tallystick_kernel::hash::sha256;
 use tallystick_kernel::limits::{
     CERTIFICATE_SKEW, PAYMENT_CODE_CHARS_MAX, PAYMENT_CODE_EARLY, PAYMENT_CODE_INFLATED_BYTES_MAX,
@@ -21,7 +21,7 @@ use tallystick_kernel::limits::{
 };
 use tallystick_kernel::{Amount, CurrencyCode, Reason, TimeMs};
 
-use crate::cose::{self, Algorithm, CoseSign1, Headers, Tags};
+use crate::cose::{Algorithm, CoseSign1, Headers, Tags, Unsigned};
 use crate::cwt::{Claims, Skew, key};
 use crate::revocation_list::RevocationList;
 use crate::x509_chain::{ChainPolicy, TrustAnchors, ValidChain};
@@ -149,8 +149,46 @@ impl PaymentClaims {
     }
 }
 
-/// Makes the text of a code. `chain` goes along on first contact, so that a verifier who does not
-/// know the key learns it; otherwise the code carries the key's id alone and is shorter.
+/// A code that lacks nothing but its signature, for a device whose key is elsewhere (in a browser).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsignedCode(Unsigned);
+
+impl UnsignedCode {
+    /// What the device with `key` is to sign. `chain` goes along on first contact, so that a
+    /// verifier who does not know the key learns it; otherwise the code carries the key's id alone
+    /// and is shorter.
+    ///
+    /// Returns the reasons of [`PaymentClaims::check`].
+    pub fn new(
+        claims: &PaymentClaims,
+        key: &PublicKey,
+        chain: Option<&Chain>,
+    ) -> Result<UnsignedCode, Reason> {
+        claims.check()?;
+        let key_id = KeyId::of(key)?;
+        let headers = Headers { key_id: Some(&key_id.0), chain: chain.map(Vec::as_slice) };
+        Ok(UnsignedCode(Unsigned::new(key, headers, b"", &claims.encode())))
+    }
+
+    /// The bytes that the device signs: a `Sig_structure` of RFC 9052 section 4.4.
+    pub fn to_be_signed(&self) -> &[u8] {
+        self.0.to_be_signed()
+    }
+
+    /// The text of the code. The signature is not verified: the caller MUST do so with [`verify`]
+    /// before anyone relies on the code. Returns [`Reason::TooLarge`].
+    pub fn assemble(self, signature: &Signature) -> Result<String, Reason> {
+        let object = self.0.assemble(signature);
+        let mut compressed = Vec::new();
+        ZlibEncoder::new(&object[..], Compression::best())
+            .read_to_end(&mut compressed)
+            .map_err(|_| Reason::Internal)?;
+        let text = format!("{PREFIX}{}", base45::encode(&compressed));
+        if text.len() > PAYMENT_CODE_CHARS_MAX { Err(Reason::TooLarge) } else { Ok(text) }
+    }
+}
+
+/// Makes the text of a code as [`UnsignedCode`] does, with a key that is here.
 ///
 /// Returns the reasons of [`PaymentClaims::check`] and of the signer.
 pub fn make(
@@ -158,16 +196,9 @@ pub fn make(
     signer: &dyn Signer,
     chain: Option<&Chain>,
 ) -> Result<String, Reason> {
-    claims.check()?;
-    let key_id = KeyId::of(&signer.public_key())?;
-    let headers = Headers { key_id: Some(&key_id.0), chain: chain.map(Vec::as_slice) };
-    let object = cose::sign(signer, headers, b"", &claims.encode())?;
-    let mut compressed = Vec::new();
-    ZlibEncoder::new(&object[..], Compression::best())
-        .read_to_end(&mut compressed)
-        .map_err(|_| Reason::Internal)?;
-    let text = format!("{PREFIX}{}", base45::encode(&compressed));
-    if text.len() > PAYMENT_CODE_CHARS_MAX { Err(Reason::TooLarge) } else { Ok(text) }
+    let unsigned = UnsignedCode::new(claims, &signer.public_key(), chain)?;
+    let signature = signer.sign(unsigned.to_be_signed())?;
+    unsigned.assemble(&signature)
 }
 
 /// Verifies a code at `now`.
