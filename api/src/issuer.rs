@@ -2,16 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 use tallystick_kernel::{AccountId, Amount, CurrencyCode, DurationMs, HolderId, TransactionId};
+use utoipa::ToSchema;
 
 use crate::client::{Client, Repeat};
 use crate::error::ApiError;
 use crate::json::{self, Bytes, Page};
+use crate::text_schema;
 
 /// The longest wait that `wait=` grants.
 pub const WAIT_MAX: DurationMs = DurationMs::seconds(60);
 
 /// `POST /v1/holders` (operator).
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HolderRequest {
     /// The login name, 1 to 64 characters.
@@ -21,15 +23,17 @@ pub struct HolderRequest {
 }
 
 /// A holder as the issuer shows it: `POST /v1/holders`, `GET /v1/holders/me`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Holder {
     /// Random; says nothing about the person.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::HolderIdText)]
     pub id: HolderId,
     /// The login name.
     pub name: String,
     /// The linked ledger account.
     #[serde(with = "json::text_option", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<text_schema::AccountIdText>)]
     pub account: Option<AccountId>,
     /// The token that stands for the account in codes and certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,7 +41,7 @@ pub struct Holder {
 }
 
 /// `POST /v1/sessions`: login.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SessionRequest {
     /// The login name.
@@ -47,7 +51,7 @@ pub struct SessionRequest {
 }
 
 /// A session.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct Session {
     /// The token to show; a secret.
     pub token: String,
@@ -55,15 +59,17 @@ pub struct Session {
     pub expiry_ms: u64,
     /// The holder.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::HolderIdText)]
     pub holder: HolderId,
 }
 
 /// `POST /v1/holders/me/account` (session): links the holder's ledger account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinkRequest {
     /// The account.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::AccountIdText)]
     pub account: AccountId,
     /// The account's public key (`tlyk1...`).
     pub key: String,
@@ -73,7 +79,7 @@ pub struct LinkRequest {
 }
 
 /// `POST /v1/fundings` (operator): mints to a holder's account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FundingRequest {
     /// The holder's login name; either this or `account`.
@@ -81,17 +87,20 @@ pub struct FundingRequest {
     pub holder: Option<String>,
     /// The account to credit.
     #[serde(with = "json::text_option", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<text_schema::AccountIdText>)]
     pub account: Option<AccountId>,
     /// The currency.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::CurrencyCodeText)]
     pub currency: CurrencyCode,
     /// How much, in minor units.
     #[serde(with = "json::amount")]
+    #[schema(value_type = text_schema::MinorUnitsText)]
     pub amount: Amount,
 }
 
 /// How far something that ends on the ledger has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Progress {
     /// Decided here, not on its way yet.
@@ -105,7 +114,7 @@ pub enum Progress {
 }
 
 /// A funding: `POST /v1/fundings`, `GET /v1/fundings/{id}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Funding {
     /// Its id at the issuer.
     pub id: String,
@@ -113,14 +122,25 @@ pub struct Funding {
     pub state: Progress,
     /// The ledger transaction.
     #[serde(with = "json::text_option", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<text_schema::TransactionIdText>)]
     pub transaction: Option<TransactionId>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// How much, in minor units.
+    #[serde(with = "json::amount")]
+    #[schema(value_type = text_schema::MinorUnitsText)]
+    pub amount: Amount,
+    /// The currency.
+    #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::CurrencyCodeText)]
+    pub currency: CurrencyCode,
+    /// When it was asked for.
+    pub created_ms: u64,
 }
 
 /// What the holder decides about a device's request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// The device may have the credential.
@@ -130,7 +150,7 @@ pub enum Decision {
 }
 
 /// `POST /v1/device-authorizations` (session).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceAuthorizationRequest {
     /// The request text that the wallet shows: device code and all that the issuer must know.
@@ -141,7 +161,7 @@ pub struct DeviceAuthorizationRequest {
 }
 
 /// What the request is about and, once decided, the code to carry to the wallet.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct DeviceAuthorization {
     /// The device, as its holder would recognise it.
     pub device: String,
@@ -156,7 +176,7 @@ pub struct DeviceAuthorization {
 }
 
 /// `POST /v1/certificates` (session and DPoP).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateRequest {
     /// A PKCS#10 certificate request (DER) signed by the device key.
@@ -166,7 +186,7 @@ pub struct CertificateRequest {
 }
 
 /// `GET /v1/ca` and the answer to a certificate request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CertificateChain {
     /// DER certificates, the end entity first, the root last.
     pub certificates: Vec<Bytes>,
@@ -175,7 +195,7 @@ pub struct CertificateChain {
 }
 
 /// `GET /v1/mandate`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Mandate {
     /// The key to lock reserves to (`tlyk1...`).
     pub key: String,
@@ -184,26 +204,29 @@ pub struct Mandate {
 }
 
 /// `POST /v1/authorizations` (merchant).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthorizationRequest {
     /// The payment code as it was read.
     pub code: String,
     /// The merchant's account.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::AccountIdText)]
     pub payee: AccountId,
     /// The currency.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::CurrencyCodeText)]
     pub currency: CurrencyCode,
     /// How much, in minor units.
     #[serde(with = "json::amount")]
+    #[schema(value_type = text_schema::MinorUnitsText)]
     pub amount: Amount,
     /// By what the merchant finds the order: 32 bytes, bech32m.
     pub reference: String,
 }
 
 /// An authorization: `POST /v1/authorizations`, `GET /v1/authorizations/{id}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Authorization {
     /// Its id at the issuer.
     pub id: String,
@@ -211,12 +234,15 @@ pub struct Authorization {
     pub state: Progress,
     /// The amount, in minor units.
     #[serde(with = "json::amount")]
+    #[schema(value_type = text_schema::MinorUnitsText)]
     pub amount: Amount,
     /// The currency.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::CurrencyCodeText)]
     pub currency: CurrencyCode,
     /// The remittance.
     #[serde(with = "json::text_option", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<text_schema::TransactionIdText>)]
     pub transaction: Option<TransactionId>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -226,19 +252,33 @@ pub struct Authorization {
 }
 
 /// A payment of a holder: an entry of `GET /v1/holders/me/payments`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Payment {
     /// The authorization.
     pub authorization: Authorization,
     /// Who was paid.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::AccountIdText)]
     pub payee: AccountId,
     /// When it was authorised.
     pub created_ms: u64,
 }
 
+/// An entry of the audit chain: `GET /v1/audit`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditEntry {
+    /// Its place, from 1.
+    pub sequence: u64,
+    /// When it happened.
+    pub time_ms: u64,
+    /// What happened; never a secret.
+    pub event: String,
+    /// Binds it to the entry before it, hexadecimal.
+    pub hash: String,
+}
+
 /// Nothing: the body of a write that needs none, and its answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Empty {}
 
 /// A client of an issuer.
@@ -261,9 +301,11 @@ impl IssuerClient {
         self.0.get("/v1/holders/me").await
     }
 
-    /// The payments that were authorised for the holder, the latest thousand, oldest first.
-    pub async fn payments(&self) -> Result<Page<Payment>, ApiError> {
-        self.0.get("/v1/holders/me/payments").await
+    /// A page of the payments that were authorised for the holder, the latest first; `cursor` is
+    /// [`Page::next`] of the page before.
+    pub async fn payments(&self, cursor: Option<&str>) -> Result<Page<Payment>, ApiError> {
+        let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
+        self.0.get(&format!("/v1/holders/me/payments{query}")).await
     }
 
     /// Links the holder's account.

@@ -1,10 +1,17 @@
 //! How the vocabulary of `kernel` is written in JSON.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tallystick_kernel::Reason;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::text_schema;
 
 /// Bytes that travel in JSON as base64url without padding (RFC 4648 section 5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,8 +22,8 @@ pub struct Bytes(pub Vec<u8>);
 pub struct Page<T> {
     /// The items of this page, at most as many as the endpoint's limit.
     pub items: Vec<T>,
-    /// Opaque: pass it back as `cursor`. Not there on the last page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Opaque: pass it back as `cursor`. Always there: `null` says that this was the last page, and
+    /// a page without items may still have a next one.
     pub next: Option<String>,
 }
 
@@ -44,6 +51,44 @@ impl Bytes {
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Bytes {
         Bytes(bytes)
+    }
+}
+
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let next = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some("Pass it back as `cursor`; `null` on the last page."));
+        ObjectBuilder::new()
+            .description(Some("One page of a list, and where the next one begins."))
+            .property("items", ArrayBuilder::new().items(Ref::from_schema_name(T::name())))
+            .required("items")
+            .property("next", next)
+            .required("next")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        Cow::Owned(format!("{}Page", T::name()))
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+
+impl PartialSchema for Bytes {
+    fn schema() -> RefOr<Schema> {
+        text_schema::BytesText::schema()
+    }
+}
+
+impl ToSchema for Bytes {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Bytes")
     }
 }
 

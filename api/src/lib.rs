@@ -10,6 +10,7 @@
 //! there is left out or `null`; a reader ignores fields that it does not know in answers and
 //! refuses them in requests.
 
+pub mod batch;
 pub mod client;
 pub mod dpop;
 pub mod error;
@@ -17,9 +18,13 @@ pub mod issuer;
 pub mod json;
 pub mod merchant;
 pub mod node;
+pub mod openapi;
+pub mod operation;
+pub mod operations;
 pub mod problem;
 pub mod provisioner;
 pub mod status;
+pub mod text_schema;
 
 pub use client::{Client, ProofMaker};
 pub use error::ApiError;

@@ -2,43 +2,48 @@
 
 use serde::{Deserialize, Serialize};
 use tallystick_kernel::{AccountId, Amount, CurrencyCode, DurationMs, TransactionId};
+use utoipa::ToSchema;
 
 use crate::client::{Client, Repeat};
 use crate::error::ApiError;
 use crate::issuer::Progress;
 use crate::json;
+use crate::text_schema;
 
 /// The longest wait that `wait=` grants.
 pub const WAIT_MAX: DurationMs = DurationMs::seconds(60);
 
 /// `GET /v1/merchant`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Merchant {
     /// The name on the till's display.
     pub name: String,
     /// The account that is paid.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::AccountIdText)]
     pub account: AccountId,
 }
 
 /// `POST /v1/charges` (till).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChargeRequest {
     /// The payment code as the till read it.
     pub code: String,
     /// The currency.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::CurrencyCodeText)]
     pub currency: CurrencyCode,
     /// How much, in minor units.
     #[serde(with = "json::amount")]
+    #[schema(value_type = text_schema::MinorUnitsText)]
     pub amount: Amount,
     /// The merchant's own order or invoice text; only a salted hash of it leaves the merchant.
     pub order: String,
 }
 
 /// A charge: `POST /v1/charges`, `GET /v1/charges/{id}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Charge {
     /// Its id at the merchant.
     pub id: String,
@@ -48,18 +53,23 @@ pub struct Charge {
     pub order: String,
     /// The amount, in minor units.
     #[serde(with = "json::amount")]
+    #[schema(value_type = text_schema::MinorUnitsText)]
     pub amount: Amount,
     /// The currency.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::CurrencyCodeText)]
     pub currency: CurrencyCode,
     /// The reference on the ledger.
     pub reference: String,
     /// The remittance that pays it.
     #[serde(with = "json::text_option", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<text_schema::TransactionIdText>)]
     pub transaction: Option<TransactionId>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// When it was made.
+    pub created_ms: u64,
 }
 
 /// A client of a merchant.

@@ -9,11 +9,13 @@ use tallystick_kernel::{
     AccountId, Amount, CurrencyCode, DurationMs, NetworkId, Reason, Reference, ReserveId,
     TransactionId,
 };
+use utoipa::ToSchema;
 
 use crate::client::{Client, DEADLINE, Repeat};
 use crate::error::ApiError;
 use crate::json::{self, Bytes, Page};
 use crate::problem::Problem;
+use crate::text_schema;
 
 /// The media type of genesis files, receipts and batches of transactions.
 pub const CBOR: &str = "application/cbor";
@@ -21,14 +23,17 @@ pub const CBOR: &str = "application/cbor";
 pub const SUBMISSION_MAX: usize = 256;
 /// Reserves on one page at most.
 pub const PAGE_MAX: usize = 256;
+/// Blocks on one page at most.
+pub const BLOCKS_PAGE_MAX: usize = 32;
 /// The longest wait that `wait=final` grants.
 pub const WAIT_MAX: DurationMs = DurationMs::seconds(60);
 
 /// `GET /v1/network`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NetworkStatus {
     /// The network's id.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::NetworkIdText)]
     pub network: NetworkId,
     /// Its name for people.
     pub name: String,
@@ -51,7 +56,7 @@ pub struct NetworkStatus {
 }
 
 /// `POST /v1/transactions` as JSON; as CBOR it is an array of byte strings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubmitRequest {
     /// Signed transactions in their canonical encoding, 1 to 256.
@@ -59,14 +64,14 @@ pub struct SubmitRequest {
 }
 
 /// The answer to a submission: one for each transaction, in the same order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SubmitAnswer {
     /// What became of each.
     pub submissions: Vec<Submission>,
 }
 
 /// How a submitted transaction was received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reception {
     /// A quorum stored it durably: it will end in exactly one of a result or `expired`.
@@ -80,10 +85,11 @@ pub enum Reception {
 }
 
 /// One entry of a [`SubmitAnswer`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Submission {
     /// The transaction's id; not there when the bytes could not be read.
     #[serde(with = "json::text_option", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<text_schema::TransactionIdText>)]
     pub id: Option<TransactionId>,
     /// How it was received.
     pub outcome: Reception,
@@ -96,7 +102,7 @@ pub struct Submission {
 }
 
 /// Where a transaction stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransactionState {
     /// Never seen here, or forgotten.
@@ -110,7 +116,7 @@ pub enum TransactionState {
 }
 
 /// What became of an executed transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FinalResult {
     /// Whether it succeeded. Only a success is a payment.
     pub success: bool,
@@ -124,10 +130,11 @@ pub struct FinalResult {
 }
 
 /// `GET /v1/transactions/{id}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TransactionStatus {
     /// The transaction.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::TransactionIdText)]
     pub id: TransactionId,
     /// Where it stands.
     pub state: TransactionState,
@@ -142,10 +149,11 @@ pub struct TransactionStatus {
 }
 
 /// `GET /v1/accounts/{id}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Account {
     /// The account.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::AccountIdText)]
     pub id: AccountId,
     /// How many of the keys must sign.
     pub threshold: u64,
@@ -156,48 +164,57 @@ pub struct Account {
 }
 
 /// What an account holds of one currency.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Balance {
     /// The currency.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::CurrencyCodeText)]
     pub currency: CurrencyCode,
     /// The free balance, in minor units.
     #[serde(with = "json::amount")]
+    #[schema(value_type = text_schema::MinorUnitsText)]
     pub free: Amount,
     /// The sum of its reserves, in minor units.
     #[serde(with = "json::amount")]
+    #[schema(value_type = text_schema::MinorUnitsText)]
     pub reserved: Amount,
 }
 
 /// The terms of a locked reserve.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Lock {
     /// The key that may spend it (`tlyk1...`).
     pub mandate: String,
     /// The most that one payment may be.
     #[serde(with = "json::amount_option", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<text_schema::MinorUnitsText>)]
     pub payment_max: Option<Amount>,
     /// The only payees allowed; empty for any.
     #[serde(with = "json::text_list", default)]
+    #[schema(value_type = Vec<text_schema::AccountIdText>)]
     pub payees: Vec<AccountId>,
     /// How long the owner must wait after `unlock_request`.
     pub unlock_delay_ms: u64,
 }
 
 /// One reserve.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reserve {
     /// The reserve.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::ReserveIdText)]
     pub id: ReserveId,
     /// Whose it is.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::AccountIdText)]
     pub account: AccountId,
     /// Its currency.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::CurrencyCodeText)]
     pub currency: CurrencyCode,
     /// Its amount, in minor units.
     #[serde(with = "json::amount")]
+    #[schema(value_type = text_schema::MinorUnitsText)]
     pub amount: Amount,
     /// To whom it is locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,31 +230,35 @@ pub struct Reserve {
 }
 
 /// `GET /v1/currencies/{code}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Currency {
     /// Its code.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::CurrencyCodeText)]
     pub code: CurrencyCode,
     /// How many decimals a major unit has.
     pub exponent: u8,
     /// The account that mints and burns.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::AccountIdText)]
     pub authority: AccountId,
     /// How much of it there is, in minor units.
     #[serde(with = "json::amount")]
+    #[schema(value_type = text_schema::MinorUnitsText)]
     pub supply: Amount,
 }
 
 /// `GET /v1/references/{payee}/{reference}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReferenceAnswer {
     /// The transactions that paid this payee with this reference, oldest first.
     #[serde(with = "json::text_list")]
+    #[schema(value_type = Vec<text_schema::TransactionIdText>)]
     pub transactions: Vec<TransactionId>,
 }
 
 /// `GET /v1/blocks/{height}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Block {
     /// Its height.
     pub height: u64,
@@ -252,13 +273,44 @@ pub struct Block {
 }
 
 /// One entry of a block.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BlockEntry {
     /// The transaction.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::TransactionIdText)]
     pub id: TransactionId,
     /// The hash of the witness that is executed.
     pub witness_hash: Bytes,
+}
+
+/// A block with what became of its transactions: an entry of `GET /v1/blocks`, an event of
+/// `GET /v1/events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlockSummary {
+    /// Its height.
+    pub height: u64,
+    /// Its time.
+    pub time_ms: u64,
+    /// The validator that proposed it, by its place in the genesis file.
+    pub proposer: u64,
+    /// Up to which height it reports results.
+    pub reported_height: u64,
+    /// Its transactions, in order.
+    pub transactions: Vec<Outcome>,
+}
+
+/// What became of a transaction of a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Outcome {
+    /// The transaction.
+    #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::TransactionIdText)]
+    pub id: TransactionId,
+    /// Whether it succeeded.
+    pub success: bool,
+    /// The reason's name when it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// A client of one network by any of its nodes: a call that finds a node away goes to the next,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tallystick_kernel::Reason;
+use utoipa::ToSchema;
 
 use crate::status::status_of;
 
@@ -9,7 +10,7 @@ use crate::status::status_of;
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 
 /// A refusal: RFC 9457 section 3.1 and our own members from `code` on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// `urn:tallystick:problem:<code>`.
     #[serde(rename = "type")]

@@ -2,17 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 use tallystick_kernel::AccountId;
+use utoipa::ToSchema;
 
 use crate::client::{Client, Repeat};
 use crate::error::ApiError;
 use crate::json::{self, Bytes};
+use crate::text_schema;
 
 /// `POST /v1/provisioning-requests` (DPoP by the device key).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProvisioningRequest {
     /// The account that the credential is for.
     #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::AccountIdText)]
     pub account: AccountId,
     /// What kind of identifier the device has: `phone`, `imei` or `secure_element`.
     pub device_kind: String,
@@ -27,7 +30,7 @@ pub struct ProvisioningRequest {
 }
 
 /// The answer: authorise at your issuer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProvisioningStarted {
     /// The request's id at the provisioner.
     pub id: String,
@@ -40,7 +43,7 @@ pub struct ProvisioningStarted {
 }
 
 /// `POST /v1/provisioning-requests/{id}/authorization-code` (DPoP by the same device key).
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthorizationCodeRequest {
     /// What the issuer showed to the holder.
@@ -48,14 +51,14 @@ pub struct AuthorizationCodeRequest {
 }
 
 /// The credential, sealed to the device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReleasedCredential {
     /// Sealed with HPKE (RFC 9180) to `sealing_key`.
     pub sealed: Bytes,
 }
 
 /// `GET /v1/provisioner`: the keys by which others know this provisioner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProvisionerKeys {
     /// The key that signs credentials (`tlyk1...`).
     pub credential_key: String,

@@ -1,7 +1,7 @@
 //! Fundings: the operator gives a holder money, which waits until there is an account for it.
 
 use tallystick_kernel::{
-    AccountId, Amount, Codec, CurrencyCode, Digest, HolderId, Reader, Reason, Writer,
+    AccountId, Amount, Codec, CurrencyCode, Digest, HolderId, Reader, Reason, TimeMs, Writer,
 };
 
 use crate::holder::Holder;
@@ -25,6 +25,8 @@ pub struct Funding {
     pub amount: Amount,
     /// How far it is.
     pub progress: Progress,
+    /// When it was asked for.
+    pub created: TimeMs,
 }
 
 impl Funding {
@@ -36,9 +38,10 @@ impl Funding {
         holder: &Holder,
         currency: CurrencyCode,
         amount: Amount,
+        now: TimeMs,
     ) -> Result<Funding, Reason> {
         let account = holder.link.as_ref().map(|link| link.account);
-        Funding { holder: Some(holder.id), ..made(id, account, currency, amount) }.checked()
+        Funding { holder: Some(holder.id), ..made(id, account, currency, amount, now) }.checked()
     }
 
     /// A funding of an account. Returns [`Reason::AmountZero`].
@@ -47,8 +50,9 @@ impl Funding {
         account: AccountId,
         currency: CurrencyCode,
         amount: Amount,
+        now: TimeMs,
     ) -> Result<Funding, Reason> {
-        made(id, Some(account), currency, amount).checked()
+        made(id, Some(account), currency, amount, now).checked()
     }
 
     fn checked(self) -> Result<Funding, Reason> {
@@ -56,19 +60,25 @@ impl Funding {
     }
 }
 
-fn made(id: Digest, account: Option<AccountId>, currency: CurrencyCode, amount: Amount) -> Funding {
-    Funding { id, holder: None, account, currency, amount, progress: Progress::Accepted }
+fn made(
+    id: Digest,
+    account: Option<AccountId>,
+    currency: CurrencyCode,
+    amount: Amount,
+    created: TimeMs,
+) -> Funding {
+    Funding { id, holder: None, account, currency, amount, progress: Progress::Accepted, created }
 }
 
 impl Codec for Funding {
     fn encode(&self, out: &mut Writer) {
-        out.array(7).u64(VERSION).bytes(&self.id).option(self.holder.as_ref());
+        out.array(8).u64(VERSION).bytes(&self.id).option(self.holder.as_ref());
         out.option(self.account.as_ref()).value(&self.currency).value(&self.amount);
-        out.value(&self.progress);
+        out.value(&self.progress).value(&self.created);
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
-        input.tuple(7)?;
+        input.tuple(8)?;
         if input.u64()? != VERSION {
             return Err(Reason::VersionUnknown);
         }
@@ -79,11 +89,12 @@ impl Codec for Funding {
             currency: CurrencyCode::decode(input)?,
             amount: Amount::decode(input)?,
             progress: Progress::decode(input)?,
+            created: TimeMs::decode(input)?,
         })
     }
 }
 
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -92,11 +103,16 @@ mod tests {
     #[test]
     fn a_funding_is_read_back_and_never_empty() {
         let euro = CurrencyCode::new("EUR").unwrap();
-        let funding =
-            Funding::of_account([1; 32], AccountId([2; 32]), euro, Amount::new(5).unwrap());
+        let funding = Funding::of_account(
+            [1; 32],
+            AccountId([2; 32]),
+            euro,
+            Amount::new(5).unwrap(),
+            TimeMs(1),
+        );
         let funding = funding.unwrap();
         assert_eq!(Funding::from_bytes(&funding.to_bytes(), FUNDING_BYTES_MAX), Ok(funding));
-        let none = Funding::of_account([1; 32], AccountId([2; 32]), euro, Amount::ZERO);
+        let none = Funding::of_account([1; 32], AccountId([2; 32]), euro, Amount::ZERO, TimeMs(1));
         assert_eq!(none.err(), Some(Reason::AmountZero));
     }
 }

@@ -91,6 +91,8 @@ pub const SESSION_LIFE: DurationMs = DurationMs::minutes(8 * 60);
 pub const IDEMPOTENCY_LIFE: DurationMs = DurationMs::minutes(24 * 60);
 /// Requests a second for one API key.
 pub const REQUESTS_PER_SECOND_MAX: u32 = 100;
+/// Requests a second from one address, unless a role's configuration says otherwise.
+pub const ADDRESS_REQUESTS_PER_SECOND_MAX: u32 = 2000;
 /// Guesses (logins, codes) a minute for one address.
 pub const GUESSES_PER_MINUTE_MAX: u32 = 10;
 

@@ -60,6 +60,11 @@ pub(crate) enum Step {
         now: TimeMs,
         event: Vec<u8>,
     },
+    Event {
+        feed: Vec<u8>,
+        now: TimeMs,
+        bytes: Vec<u8>,
+    },
 }
 
 impl Batch {
@@ -155,6 +160,17 @@ impl Batch {
     ) -> Batch {
         let (key, fingerprint, bytes) = (key.into(), fingerprint.into(), bytes.into());
         self.steps.push(Step::Answer { key, fingerprint, bytes, expiry });
+        self
+    }
+
+    /// Adds an event to a feed, for whoever follows it ([`crate::Store::events`]).
+    pub fn event(
+        mut self,
+        feed: impl Into<Vec<u8>>,
+        now: TimeMs,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Batch {
+        self.steps.push(Step::Event { feed: feed.into(), now, bytes: bytes.into() });
         self
     }
 

@@ -15,5 +15,5 @@ mod writer;
 
 pub use audit::AuditEntry;
 pub use batch::{Batch, Kind};
-pub use read::{Answer, OutboxEntry, Record};
-pub use store::{Store, retry_conflicts};
+pub use read::{Answer, OutboxEntry, Place, Record, StoredEvent};
+pub use store::{EVENTS_KEPT, Store, retry_conflicts};

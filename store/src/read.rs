@@ -19,6 +19,24 @@ pub struct Record {
     pub bytes: Vec<u8>,
 }
 
+/// Where a record stands in a list by one of its indexes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The value of the index after the prefix of the list.
+    pub rest: Vec<u8>,
+    /// The record's key.
+    pub key: Vec<u8>,
+}
+
+/// An event of a feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its place among the events of all feeds; rises.
+    pub sequence: u64,
+    /// What the party wrote.
+    pub bytes: Vec<u8>,
+}
+
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxEntry {
@@ -94,6 +112,66 @@ impl Store {
         let query = query.bind(after.unwrap_or_default()).bind(i64::from(limit));
         let rows = query.fetch_all(self.pool()).await.map_err(failed)?;
         rows.iter().map(record).collect()
+    }
+
+    /// Records of a kind whose index `name` begins with `prefix`, the greatest value first, before
+    /// the one at `before`, at most `limit`; each with the rest of its value.
+    pub async fn latest(
+        &self,
+        kind: Kind,
+        name: &'static str,
+        prefix: &[u8],
+        before: Option<&Place>,
+        limit: u32,
+    ) -> Result<Vec<(Place, Record)>, Reason> {
+        let text = "SELECT r.key, r.version, r.bytes, i.value FROM record_index i
+            JOIN record r ON r.party = i.party AND r.kind = i.kind AND r.key = i.key
+            WHERE i.party = $1 AND i.kind = $2 AND i.name = $3 AND i.value >= $4
+                AND (i.value < $5 OR (i.value = $5 AND i.key < $6))
+            ORDER BY i.value DESC, i.key DESC LIMIT $7";
+        let end = Place { rest: vec![0xff; 64], key: Vec::new() };
+        let before = before.unwrap_or(&end);
+        let value = [prefix, &before.rest].concat();
+        let query = sqlx::query(text).bind(self.party()).bind(kind.0).bind(name).bind(prefix);
+        let query = query.bind(value).bind(before.key.as_slice()).bind(i64::from(limit));
+        let rows = query.fetch_all(self.pool()).await.map_err(failed)?;
+        let placed = |row: &AnyRow| {
+            let record = record(row)?;
+            let value: Vec<u8> = row.try_get(3).map_err(failed)?;
+            let rest = value.get(prefix.len()..).unwrap_or_default().to_vec();
+            Ok((Place { rest, key: record.key.clone() }, record))
+        };
+        rows.iter().map(placed).collect()
+    }
+
+    /// Events of a feed after the one of this sequence, in order, at most `limit`.
+    pub async fn events(
+        &self,
+        feed: &[u8],
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, Reason> {
+        let text = "SELECT sequence, bytes FROM event
+            WHERE party = $1 AND feed = $2 AND sequence > $3 ORDER BY sequence LIMIT $4";
+        // No event has a greater sequence than the greatest number.
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let query = sqlx::query(text).bind(self.party()).bind(feed).bind(after);
+        let rows = query.bind(i64::from(limit)).fetch_all(self.pool()).await.map_err(failed)?;
+        let event = |row: &AnyRow| {
+            Ok(StoredEvent {
+                sequence: unsigned(row.try_get(0).map_err(failed)?)?,
+                bytes: row.try_get(1).map_err(failed)?,
+            })
+        };
+        rows.iter().map(event).collect()
+    }
+
+    /// The sequence of the last event of any feed; 0 where there is none.
+    pub async fn last_event(&self) -> Result<u64, Reason> {
+        let text = "SELECT COALESCE(MAX(sequence), 0) FROM event WHERE party = $1";
+        let query = sqlx::query(text).bind(self.party());
+        let row = query.fetch_one(self.pool()).await.map_err(failed)?;
+        unsigned(row.try_get(0).map_err(failed)?)
     }
 
     /// What is due in a queue, the earliest first, at most `limit`.

@@ -9,35 +9,44 @@ use tallystick_kernel::Reason;
 use crate::store::failed;
 
 /// The steps; step `n` leads to version `n + 1`. `BYTES` is `BLOB` or `BYTEA`.
-const STEPS: [&[&str]; 1] = [&[
-    "CREATE TABLE record (
+const STEPS: [&[&str]; 2] = [
+    &[
+        "CREATE TABLE record (
         party TEXT NOT NULL, kind TEXT NOT NULL, key BYTES NOT NULL,
         version BIGINT NOT NULL, bytes BYTES NOT NULL,
         PRIMARY KEY (party, kind, key))",
-    "CREATE TABLE record_index (
+        "CREATE TABLE record_index (
         party TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, value BYTES NOT NULL,
         key BYTES NOT NULL,
         PRIMARY KEY (party, kind, name, value, key))",
-    "CREATE INDEX record_index_key ON record_index (party, kind, key)",
-    "CREATE TABLE used (
+        "CREATE INDEX record_index_key ON record_index (party, kind, key)",
+        "CREATE TABLE used (
         party TEXT NOT NULL, space TEXT NOT NULL, id BYTES NOT NULL, expiry BIGINT NOT NULL,
         PRIMARY KEY (party, space, id))",
-    "CREATE INDEX used_expiry ON used (party, expiry)",
-    "CREATE TABLE outbox (
+        "CREATE INDEX used_expiry ON used (party, expiry)",
+        "CREATE TABLE outbox (
         party TEXT NOT NULL, queue TEXT NOT NULL, id BYTES NOT NULL, due BIGINT NOT NULL,
         attempts BIGINT NOT NULL, bytes BYTES NOT NULL,
         PRIMARY KEY (party, queue, id))",
-    "CREATE INDEX outbox_due ON outbox (party, queue, due)",
-    "CREATE TABLE answer (
+        "CREATE INDEX outbox_due ON outbox (party, queue, due)",
+        "CREATE TABLE answer (
         party TEXT NOT NULL, key BYTES NOT NULL, fingerprint BYTES NOT NULL,
         bytes BYTES NOT NULL, expiry BIGINT NOT NULL,
         PRIMARY KEY (party, key))",
-    "CREATE INDEX answer_expiry ON answer (party, expiry)",
-    "CREATE TABLE audit (
+        "CREATE INDEX answer_expiry ON answer (party, expiry)",
+        "CREATE TABLE audit (
         party TEXT NOT NULL, sequence BIGINT NOT NULL, time BIGINT NOT NULL,
         previous BYTES NOT NULL, event BYTES NOT NULL, hash BYTES NOT NULL,
         PRIMARY KEY (party, sequence))",
-]];
+    ],
+    &[
+        "CREATE TABLE event (
+        party TEXT NOT NULL, sequence BIGINT NOT NULL, feed BYTES NOT NULL, time BIGINT NOT NULL,
+        bytes BYTES NOT NULL,
+        PRIMARY KEY (party, sequence))",
+        "CREATE INDEX event_feed ON event (party, feed, sequence)",
+    ],
+];
 
 /// Brings a database to the current version.
 ///

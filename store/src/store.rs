@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, ConnectOptions as _, Executor as _};
-use tallystick_kernel::{Reason, TimeMs};
+use tallystick_kernel::{DurationMs, Reason, TimeMs};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::Batch;
@@ -13,6 +13,8 @@ use crate::writer::{Request, Writer};
 
 /// Batches that wait for the writer at most; more writers wait for their turn.
 const WAITING_MAX: usize = 1024;
+/// How long an event is kept for those who follow a feed.
+pub const EVENTS_KEPT: DurationMs = DurationMs::minutes(7 * 24 * 60);
 /// Connections for reading.
 const READERS: u32 = 4;
 
@@ -80,6 +82,12 @@ impl Store {
             let query = sqlx::query(text).bind(self.party()).bind(signed(now.0)?);
             removed += query.execute(self.pool()).await.map_err(failed)?.rows_affected();
         }
+        // The last one stays, so that no sequence is given twice.
+        let text = "DELETE FROM event WHERE party = $1 AND time <= $2
+            AND sequence < (SELECT MAX(sequence) FROM event WHERE party = $1)";
+        let old = signed(now.0.saturating_sub(EVENTS_KEPT.0))?;
+        let query = sqlx::query(text).bind(self.party()).bind(old);
+        removed += query.execute(self.pool()).await.map_err(failed)?.rows_affected();
         Ok(removed)
     }
 

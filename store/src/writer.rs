@@ -5,7 +5,7 @@
 
 use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, ConnectOptions as _, Connection as _, Executor as _, Row as _};
-use tallystick_kernel::{Digest, Reason};
+use tallystick_kernel::{Digest, Reason, TimeMs};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::audit::AuditEntry;
@@ -152,6 +152,7 @@ impl Writer {
                     let entry = AuditEntry::follow(&self.party, last, *now, event.clone());
                     self.append(&entry).await?;
                 }
+                Step::Event { feed, now, bytes } => self.event(feed, *now, bytes).await?,
                 step => self.outbox(step).await?,
             }
         }
@@ -238,6 +239,14 @@ impl Writer {
             _ => return Err(Stop::Refused(Reason::Internal)),
         };
         guard(done.rows_affected(), Reason::Conflict)
+    }
+
+    async fn event(&mut self, feed: &[u8], now: TimeMs, bytes: &[u8]) -> Result<(), Stop> {
+        let text = "INSERT INTO event (party, sequence, feed, time, bytes)
+            SELECT $1, COALESCE(MAX(sequence), 0) + 1, $2, $3, $4 FROM event WHERE party = $1";
+        let query = sqlx::query(text).bind(&self.party).bind(feed);
+        let query = query.bind(signed(now.0)?).bind(bytes);
+        guard(query.execute(&mut self.connection).await?.rows_affected(), Reason::Conflict)
     }
 
     async fn last_audited(&mut self) -> Result<Option<(u64, Digest)>, Stop> {

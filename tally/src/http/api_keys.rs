@@ -36,6 +36,12 @@ pub fn digest(key: &str) -> String {
     hex::encode(&sha256(key.as_bytes()))
 }
 
+impl ApiKeyEntry {
+    fn may(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|held| held == scope)
+    }
+}
+
 impl ApiKeys {
     /// The keys of a configuration; [`Reason::HexMalformed`] for a digest that is none.
     pub fn new(entries: Vec<ApiKeyEntry>) -> Result<ApiKeys, Reason> {
@@ -60,8 +66,14 @@ impl ApiKeys {
             }
         }
         let entry = found.ok_or(Reason::Unauthenticated)?;
-        let allowed = entry.scopes.iter().any(|held| held == scope);
-        if allowed { Ok(&entry.name) } else { Err(Reason::Forbidden) }
+        if entry.may(scope) { Ok(&entry.name) } else { Err(Reason::Forbidden) }
+    }
+
+    /// Whether the key of this name may do what `scope` names; the reasons of [`ApiKeys::check`].
+    pub fn check_name(&self, name: &str, scope: &str) -> Result<(), Reason> {
+        let found = self.0.iter().find(|(_, entry)| entry.name == name);
+        let (_, entry) = found.ok_or(Reason::Unauthenticated)?;
+        if entry.may(scope) { Ok(()) } else { Err(Reason::Forbidden) }
     }
 }
 

@@ -10,22 +10,34 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use tallystick_api::dpop::{self, DPOP_HEADER, Proof, Target};
-use tallystick_kernel::limits::{GUESSES_PER_MINUTE_MAX, REQUESTS_PER_SECOND_MAX};
+use tallystick_api::operation::Access;
+use tallystick_kernel::limits::{
+    ADDRESS_REQUESTS_PER_SECOND_MAX, GUESSES_PER_MINUTE_MAX, REQUESTS_PER_SECOND_MAX,
+};
 use tallystick_kernel::{DurationMs, HolderId, Reason, TimeMs};
 
-use super::access::Access;
 use super::api_keys::ApiKeys;
 use super::idempotency::Answers;
 use super::problem::Refusal;
-use super::rate_limit::RateLimit;
+use super::rate_limit::{RateLimit, Standing};
+use super::visitor::{self, Visit};
 
 /// A boxed future, as traits behind `dyn` need it.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The sessions of a role that has holders.
+/// Whose a session is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A holder who logged in with a password.
+    Holder(HolderId),
+    /// Whoever logged in to the pages with the API key of this name.
+    Key(String),
+}
+
+/// The sessions of a role.
 pub trait Sessions: Send + Sync {
     /// Whose session the token opens; [`Reason::Unauthenticated`] for none, or one that is over.
-    fn holder<'a>(&'a self, token: &'a str, now: TimeMs) -> Later<'a, Result<HolderId, Reason>>;
+    fn subject<'a>(&'a self, token: &'a str, now: TimeMs) -> Later<'a, Result<Subject, Reason>>;
 }
 
 /// The durable memory of things that serve once.
@@ -40,6 +52,9 @@ pub struct Gate {
     /// The role's address as clients write it, such as `http://127.0.0.1:7401`: what DPoP proofs
     /// must name.
     pub public_url: String,
+    /// The name of the cookie that holds a visitor's session. Cookies know no ports, so each role
+    /// has a name of its own.
+    pub cookie: &'static str,
     /// The keys of operators and tills.
     pub api_keys: ApiKeys,
     /// Needed where an endpoint asks for a session.
@@ -50,6 +65,8 @@ pub struct Gate {
     pub answers: Option<Arc<dyn Answers>>,
     /// Wrong guesses by address.
     pub guesses: Arc<RateLimit<IpAddr>>,
+    /// Requests by address.
+    pub addresses: Arc<RateLimit<IpAddr>>,
     /// Requests by API key.
     pub requests: Arc<RateLimit<String>>,
 }
@@ -63,6 +80,21 @@ pub struct Caller {
     pub holder: Option<HolderId>,
     /// The device that proved its key.
     pub device: Option<Proof>,
+    /// Where the API key stands in its window.
+    pub standing: Option<Standing>,
+    /// The visit to the pages.
+    pub visit: Option<Visit>,
+}
+
+/// A request, as far as it is needed to judge who makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The path without the query.
+    pub path: &'a str,
+    /// The headers.
+    pub headers: &'a HeaderMap,
 }
 
 impl Caller {
@@ -74,6 +106,16 @@ impl Caller {
     /// The device; [`Reason::ProofOfPossession`] where the endpoint did not ask for one.
     pub fn require_device(&self) -> Result<&Proof, Reason> {
         self.device.as_ref().ok_or(Reason::ProofOfPossession)
+    }
+
+    /// The name of the API key; [`Reason::Unauthenticated`] where the endpoint did not ask for one.
+    pub fn require_key(&self) -> Result<&str, Reason> {
+        self.key_name.as_deref().ok_or(Reason::Unauthenticated)
+    }
+
+    /// Checks that a write of a visitor was made by a page of ours, see [`Visit::check_form`].
+    pub fn check_form(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Reason> {
+        self.visit.as_ref().map_or(Ok(()), |visit| visit.check_form(headers, body))
     }
 
     /// A text that is the same for the same caller: idempotency keys of two callers never meet.
@@ -98,11 +140,16 @@ impl Default for Gate {
     fn default() -> Self {
         Gate {
             public_url: String::new(),
+            cookie: "tally_session",
             api_keys: ApiKeys::default(),
             sessions: None,
             replays: None,
             answers: None,
             guesses: Arc::new(RateLimit::new(DurationMs::minutes(1), GUESSES_PER_MINUTE_MAX)),
+            addresses: Arc::new(RateLimit::new(
+                DurationMs::seconds(1),
+                ADDRESS_REQUESTS_PER_SECOND_MAX,
+            )),
             requests: Arc::new(RateLimit::new(DurationMs::seconds(1), REQUESTS_PER_SECOND_MAX)),
         }
     }
@@ -111,55 +158,84 @@ impl Default for Gate {
 impl Gate {
     /// Judges a request by what its endpoint asks for.
     ///
-    /// Returns [`Reason::Unauthenticated`], [`Reason::Forbidden`],
-    /// [`Reason::ProofOfPossession`], or [`Reason::RateLimited`] for an API key in too much use.
+    /// Returns [`Reason::Unauthenticated`], [`Reason::Forbidden`] or
+    /// [`Reason::ProofOfPossession`]. Whether an API key is in too much use is for the caller to
+    /// check, by [`Caller::standing`].
     pub async fn admit(
         &self,
         access: Access,
-        method: &str,
-        path: &str,
-        headers: &HeaderMap,
+        asked: Asked<'_>,
         now: TimeMs,
     ) -> Result<Caller, Reason> {
         let mut caller = Caller::default();
         match access {
             Access::Public => {}
             Access::Scope(scope) => {
-                let key = token(headers, "Bearer").ok_or(Reason::Unauthenticated)?;
+                let key = token(asked.headers, "Bearer").ok_or(Reason::Unauthenticated)?;
                 let name = self.api_keys.check(key, scope)?.to_owned();
-                self.requests.begin(name.clone(), now)?;
+                caller.standing = Some(self.requests.count(name.clone(), now));
                 caller.key_name = Some(name);
             }
             Access::Session => {
-                let token = token(headers, "Bearer").ok_or(Reason::Unauthenticated)?;
+                let token = token(asked.headers, "Bearer").ok_or(Reason::Unauthenticated)?;
                 caller.holder = Some(self.session(token, now).await?);
             }
             Access::Device => {
-                caller.device = Some(self.device(method, path, headers, None, now).await?);
+                caller.device = Some(self.device(asked, None, now).await?);
             }
             Access::SessionAndDevice => {
-                let token = token(headers, "DPoP").ok_or(Reason::Unauthenticated)?;
+                let token = token(asked.headers, "DPoP").ok_or(Reason::Unauthenticated)?;
                 caller.holder = Some(self.session(token, now).await?);
-                caller.device = Some(self.device(method, path, headers, Some(token), now).await?);
+                caller.device = Some(self.device(asked, Some(token), now).await?);
+            }
+            Access::Visitor | Access::VisitorScope(_) => {
+                self.visit(access, asked.headers, &mut caller, now).await?;
             }
         }
         Ok(caller)
     }
 
     async fn session(&self, token: &str, now: TimeMs) -> Result<HolderId, Reason> {
+        match self.subject(token, now).await? {
+            Subject::Holder(holder) => Ok(holder),
+            Subject::Key(_) => Err(Reason::Unauthenticated),
+        }
+    }
+
+    async fn subject(&self, token: &str, now: TimeMs) -> Result<Subject, Reason> {
         let sessions = self.sessions.as_ref().ok_or(Reason::Internal)?;
-        sessions.holder(token, now).await
+        sessions.subject(token, now).await
+    }
+
+    async fn visit(
+        &self,
+        access: Access,
+        headers: &HeaderMap,
+        caller: &mut Caller,
+        now: TimeMs,
+    ) -> Result<(), Reason> {
+        let token = visitor::cookie(headers, self.cookie).ok_or(Reason::Unauthenticated)?;
+        match (self.subject(token, now).await?, access) {
+            (Subject::Holder(holder), Access::Visitor) => caller.holder = Some(holder),
+            (Subject::Key(name), Access::VisitorScope(scope)) => {
+                // A key that was taken away since then ends its visits too.
+                self.api_keys.check_name(&name, scope)?;
+                caller.key_name = Some(name);
+            }
+            _ => return Err(Reason::Unauthenticated),
+        }
+        caller.visit = Some(Visit::of(token));
+        Ok(())
     }
 
     async fn device(
         &self,
-        method: &str,
-        path: &str,
-        headers: &HeaderMap,
+        asked: Asked<'_>,
         access_token: Option<&str>,
         now: TimeMs,
     ) -> Result<Proof, Reason> {
         let replays = self.replays.as_ref().ok_or(Reason::Internal)?;
+        let Asked { method, path, headers } = asked;
         let mut given = headers.get_all(DPOP_HEADER).iter();
         let (Some(proof), None) = (given.next(), given.next()) else {
             return Err(Reason::ProofOfPossession);
@@ -204,16 +280,16 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer tlk_key"));
         let admit = async |now| {
-            let access = Access::Scope("charges");
-            gate.admit(access, "GET", "/", &headers, TimeMs(now))
-                .await
-                .map(|caller| caller.key_name)
+            let asked = Asked { method: "GET", path: "/", headers: &headers };
+            let caller = gate.admit(Access::Scope("charges"), asked, TimeMs(now)).await.unwrap();
+            assert_eq!(caller.key_name.as_deref(), Some("till"));
+            caller.standing.unwrap().exceeded
         };
         for _ in 0..REQUESTS_PER_SECOND_MAX {
-            assert_eq!(admit(1000).await, Ok(Some("till".to_owned())));
+            assert!(!admit(1000).await);
         }
-        assert_eq!(admit(1999).await, Err(Reason::RateLimited));
-        assert!(admit(2000).await.is_ok());
+        assert!(admit(1999).await);
+        assert!(!admit(2000).await);
     }
 
     #[tokio::test]

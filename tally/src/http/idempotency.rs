@@ -48,8 +48,9 @@ pub enum Begun {
 pub trait Answers: Send + Sync {
     /// Takes `key` for a request with this fingerprint.
     ///
-    /// Returns [`Reason::IdempotencyKeyReused`] when the key came with another request and
-    /// [`Reason::InProgress`] while the first is being answered. A request that was begun and
+    /// Waits while the first request with this key and fingerprint is being answered. Returns
+    /// [`Reason::IdempotencyKeyReused`] when the key came with another request and
+    /// [`Reason::InProgress`] when the wait took too long. A request that was begun and
     /// never finished (a crash) may be begun again, so handlers MUST derive the ids of what they
     /// make from the [`WriteKey`].
     fn begin<'a>(
@@ -79,13 +80,14 @@ pub struct WriteKey(pub String);
 pub struct Write {
     /// Its key.
     pub key: WriteKey,
-    fingerprint: Digest,
+    /// Binds the key to the body.
+    pub fingerprint: Digest,
 }
 
 impl Write {
     /// Reads the key; [`Reason::IdempotencyKeyMissing`] when there is none, or one that is empty
     /// or longer than 128 bytes.
-    pub fn new(
+    pub fn of_request(
         caller: &Caller,
         method: &str,
         path: &str,
@@ -93,12 +95,24 @@ impl Write {
         body: &[u8],
     ) -> Result<Write, Refusal> {
         let given = headers.get(IDEMPOTENCY_KEY_HEADER).map(HeaderValue::as_bytes);
-        let given =
-            given.filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len())).ok_or_else(|| {
-                Problem::new(Reason::IdempotencyKeyMissing).way_out(
-                    "send Idempotency-Key: <1 to 128 random characters>, the same on a retry",
-                )
-            })?;
+        Write::new(caller, method, path, given.unwrap_or_default(), body)
+    }
+
+    /// A write with this key; [`Reason::IdempotencyKeyMissing`] for one that is empty or longer
+    /// than 128 bytes.
+    pub fn new(
+        caller: &Caller,
+        method: &str,
+        path: &str,
+        given: &[u8],
+        body: &[u8],
+    ) -> Result<Write, Refusal> {
+        if !(1..=KEY_BYTES_MAX).contains(&given.len()) {
+            let problem = Problem::new(Reason::IdempotencyKeyMissing);
+            return Err(problem
+                .way_out("send Idempotency-Key: <1 to 128 random characters>, the same on a retry")
+                .into());
+        }
         let place = |label: &str| {
             LabelledHash::new(label)
                 .part(caller.identity().as_bytes())
@@ -140,9 +154,7 @@ async fn carry_through(
     next: Next,
 ) -> Result<Response, Refusal> {
     let response = next.run(request).await;
-    let passing =
-        response.status().is_server_error() || response.status() == StatusCode::TOO_MANY_REQUESTS;
-    if passing {
+    if is_passing(response.status()) {
         if let Err(reason) = answers.abandon(&key).await {
             tracing::warn!(%reason, "an idempotency key could not be freed");
         }
@@ -158,6 +170,11 @@ async fn carry_through(
     };
     answers.finish(&key, answer).await?;
     Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+/// Whether an answer may change by itself, so that it is not kept.
+pub fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
 fn to_response(stored: StoredAnswer) -> Response {

@@ -23,6 +23,15 @@ impl Refusal {
         self.problem.reason()
     }
 
+    /// The problem document, with the id of the request.
+    pub fn into_problem(self) -> Problem {
+        let mut problem = *self.problem;
+        if problem.request_id.is_none() {
+            problem.request_id = request_id::current();
+        }
+        problem
+    }
+
     /// The same, telling the client how long to wait where waiting helps (429 and 503).
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Refusal {
@@ -58,14 +67,13 @@ impl From<ApiError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut problem = *self.problem;
-        if problem.request_id.is_none() {
-            problem.request_id = request_id::current();
-        }
+        let retry_after_seconds = self.retry_after_seconds;
+        let problem = self.into_problem();
         let reason = problem.reason();
         let status =
             StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(problem)).into_response();
+        response.extensions_mut().insert(reason);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
         match status {
@@ -77,7 +85,7 @@ impl IntoResponse for Refusal {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_seconds));
+                headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_seconds));
             }
             _ => {}
         }

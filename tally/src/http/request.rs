@@ -11,9 +11,6 @@ use tallystick_kernel::{DurationMs, Reason};
 
 use super::problem::Refusal;
 
-/// A body of at most this many bytes is read, unless the endpoint says otherwise.
-pub const BODY_BYTES_MAX: usize = 64 * 1024;
-
 /// A JSON body. Its type is checked by reading; `Content-Type` does not matter.
 pub struct JsonBody<T>(pub T);
 
@@ -56,8 +53,8 @@ impl WaitQuery {
     /// How long the client wants us to wait for the end, at most `longest`; zero for not at all.
     pub fn duration(&self, longest: DurationMs) -> DurationMs {
         match self.wait.as_deref() {
-            Some("final") => DurationMs(self.timeout_ms.unwrap_or(longest.0)).min(longest),
-            _ => DurationMs(0),
+            Some(_) => DurationMs(self.timeout_ms.unwrap_or(longest.0)).min(longest),
+            None => DurationMs(0),
         }
     }
 }
@@ -70,10 +67,13 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for WaitQuery {
         state: &S,
     ) -> Result<Self, Refusal> {
         let query = Query::<WaitQuery>::from_request_parts(parts, state).await;
-        query.map(|Query(wait)| wait).map_err(|error| {
-            Refusal::from(
-                Problem::new(Reason::FieldInvalid).field("query").cause(error.to_string()),
-            )
-        })
+        let Query(query) = query.map_err(|error| {
+            Problem::new(Reason::FieldInvalid).field("query").cause(error.body_text())
+        })?;
+        if query.wait.as_deref().is_some_and(|wait| wait != "final") {
+            let problem = Problem::new(Reason::FieldInvalid).field("wait");
+            return Err(problem.way_out("wait=final, or no wait at all").into());
+        }
+        Ok(query)
     }
 }

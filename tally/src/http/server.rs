@@ -1,7 +1,7 @@
 //! The HTTP server: bind, serve with limits, stop in order.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tallystick_kernel::Reason;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -80,7 +80,13 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         });
     }
     drop(listener);
+    STOPPING.send_replace(true);
     let _ = tokio::time::timeout(STOP_TIME_MAX, graceful.shutdown()).await;
+}
+
+/// Becomes true when the role begins to stop: what goes on by itself must end then.
+pub fn stopping() -> watch::Receiver<bool> {
+    STOPPING.subscribe()
 }
 
 fn connection(
@@ -117,6 +123,9 @@ pub async fn stop_signal() {
         _ => core::future::pending().await,
     }
 }
+
+/// One process is one role.
+static STOPPING: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
 
 const CONNECTIONS_MAX: usize = 1024;
 const HEADERS_MAX: usize = 64;

@@ -8,11 +8,15 @@ pub mod node_routes;
 pub mod provisioner;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use axum::handler::Handler;
+use axum::http::header::CONTENT_TYPE;
 use clap::Args;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::getppid;
+use tallystick_api::operations::{ROLES, RoleInterface};
 use tallystick_kernel::Reason;
 use tokio::runtime::{Builder, Runtime};
 
@@ -61,6 +65,18 @@ pub fn begin(args: &RoleArgs) -> Result<Runtime, Failure> {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).thread_name("tally-http").enable_all().build();
     runtime.map_err(|error| Failure::new(Reason::Internal).cause(error.to_string()))
+}
+
+/// The handler that serves a role's interface.
+pub fn openapi<S: Clone + Send + Sync + 'static>(
+    role: &'static str,
+) -> impl Handler<((),), S, Future: Send> {
+    let document = ROLES.iter().find(|one| one.name == role).map(RoleInterface::document);
+    let document: Arc<str> = document.unwrap_or_default().into();
+    async move || {
+        let document = Arc::clone(&document);
+        ([(CONTENT_TYPE, "application/json")], document.to_string())
+    }
 }
 
 /// The database of a role: the configured one, or SQLite in the data folder.

@@ -2,7 +2,9 @@
 
 use tallystick_api::node as json;
 use tallystick_api::{Bytes, Problem};
-use tallystick_kernel::{AccountId, Codec as _, CurrencyCode, ReserveId, TransactionId, hex};
+use tallystick_kernel::{
+    AccountId, Codec as _, CurrencyCode, Reason, ReserveId, TransactionId, hex,
+};
 use tallystick_ledger::{Account, Currency, Reserve};
 use tallystick_node::block::Block;
 use tallystick_node::{Balance, NetworkStatus, SubmissionOutcome, TransactionStatus};
@@ -53,6 +55,17 @@ pub fn transaction(id: TransactionId, status: &TransactionStatus) -> json::Trans
         }
     }
     shown
+}
+
+/// What became of a transaction of an executed block.
+pub fn outcome(id: TransactionId, status: &TransactionStatus) -> json::Outcome {
+    let failure = match status {
+        TransactionStatus::Final { result, .. } => result.failure,
+        // Its block is executed, so it has a result: one that is not there was lost.
+        _ => Some(Reason::StorageCorrupt),
+    };
+    let code = failure.map(|reason| reason.code().to_owned());
+    json::Outcome { id, success: failure.is_none(), code }
 }
 
 /// How a transaction was received.

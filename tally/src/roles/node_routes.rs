@@ -5,12 +5,14 @@
 
 use axum::Json;
 use axum::body::Bytes as Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use tallystick_api::node::{self as json, CBOR, PAGE_MAX, SUBMISSION_MAX, WAIT_MAX};
+use tallystick_api::node::{
+    self as json, BLOCKS_PAGE_MAX, BlockSummary, CBOR, PAGE_MAX, SUBMISSION_MAX, WAIT_MAX,
+};
+use tallystick_api::operations::{self, node as endpoints};
 use tallystick_api::{Bytes, Page, Problem};
 use tallystick_crypto::PublicKey;
 use tallystick_kernel::limits::TRANSACTION_BYTES_MAX;
@@ -19,10 +21,13 @@ use tallystick_kernel::{
     TransactionId,
 };
 use tallystick_node::{NodeHandle, SubmissionOutcome};
+use tallystick_proofs::header::Entry;
 
 use super::node_json;
+use crate::http::events::{self, EVENTS_AT_ONCE, LastEventId};
+use crate::http::page::page;
 use crate::http::request::read_json;
-use crate::http::{Access, Endpoint, Gate, Refusal, Routes, WaitQuery, path_value};
+use crate::http::{CursorQuery, Gate, Refusal, Routes, WaitQuery, path_value};
 
 /// What the handlers work on.
 #[derive(Clone)]
@@ -40,25 +45,23 @@ impl App {
 
 /// Every endpoint of a node.
 pub fn routes(gate: Gate) -> Routes<App> {
-    let get = |path| Endpoint::get(path, Access::Public);
-    let submit_endpoint = Endpoint::post("/v1/transactions", Access::Public)
-        // The id of a transaction is its idempotency key.
-        .without_key()
-        .body_bytes_max(SUBMISSION_BYTES_MAX);
     Routes::new(gate)
-        .add(get("/readyz"), ready)
-        .add(get("/v1/network"), network)
-        .add(get("/v1/genesis"), genesis)
-        .add(submit_endpoint, submit)
-        .add(get("/v1/transactions/{id}").waits(WAIT_MAX), transaction)
-        .add(get("/v1/transactions/{id}/receipt"), receipt)
-        .add(get("/v1/transactions/{id}/acknowledgement"), acknowledgement)
-        .add(get("/v1/accounts/{id}"), account)
-        .add(get("/v1/accounts/{id}/reserves"), reserves)
-        .add(get("/v1/mandates/{key}/accounts/{id}/reserves"), reserves_locked)
-        .add(get("/v1/currencies/{code}"), currency)
-        .add(get("/v1/references/{payee}/{reference}"), by_reference)
-        .add(get("/v1/blocks/{height}"), block)
+        .add(operations::READYZ, ready)
+        .add(operations::OPENAPI, super::openapi("node"))
+        .add(endpoints::NETWORK, network)
+        .add(endpoints::GENESIS, genesis)
+        .add(endpoints::SUBMIT, submit)
+        .add(endpoints::TRANSACTION, transaction)
+        .add(endpoints::RECEIPT, receipt)
+        .add(endpoints::ACKNOWLEDGEMENT, acknowledgement)
+        .add(endpoints::ACCOUNT, account)
+        .add(endpoints::RESERVES, reserves)
+        .add(endpoints::RESERVES_LOCKED, reserves_locked)
+        .add(endpoints::CURRENCY, currency)
+        .add(endpoints::REFERENCE, by_reference)
+        .add(endpoints::BLOCKS, blocks)
+        .add(endpoints::BLOCK, block)
+        .add(endpoints::EVENTS, block_events)
 }
 
 async fn ready(State(app): State<App>) -> Result<&'static str, Refusal> {
@@ -166,47 +169,33 @@ async fn account(
     Ok(Json(node_json::account(id, &account, &balances)))
 }
 
-#[derive(Deserialize)]
-struct PageQuery {
-    cursor: Option<String>,
-}
-
 async fn reserves(
     State(app): State<App>,
     Path(id): Path<String>,
-    Query(page): Query<PageQuery>,
+    cursor: CursorQuery,
 ) -> Result<Json<Page<json::Reserve>>, Refusal> {
-    reserves_page(&app, &path_value("id", &id)?, None, &page)
+    reserves_page(&app, &path_value("id", &id)?, None, &cursor)
 }
 
 async fn reserves_locked(
     State(app): State<App>,
     Path((key, id)): Path<(String, String)>,
-    Query(page): Query<PageQuery>,
+    cursor: CursorQuery,
 ) -> Result<Json<Page<json::Reserve>>, Refusal> {
     let key: PublicKey = path_value("key", &key)?;
-    reserves_page(&app, &path_value("id", &id)?, Some(&key), &page)
+    reserves_page(&app, &path_value("id", &id)?, Some(&key), &cursor)
 }
 
 fn reserves_page(
     app: &App,
     account: &AccountId,
     mandate: Option<&PublicKey>,
-    page: &PageQuery,
+    cursor: &CursorQuery,
 ) -> Result<Json<Page<json::Reserve>>, Refusal> {
-    let read_cursor = |cursor: &String| -> Result<ReserveId, Refusal> {
-        let id = Bytes::decode(cursor).ok().and_then(|Bytes(bytes)| bytes.try_into().ok());
-        let id = id.ok_or_else(|| Problem::new(Reason::FieldInvalid).field("cursor"))?;
-        Ok(ReserveId(id))
-    };
-    let after = page.cursor.as_ref().map(read_cursor).transpose()?;
-    let mut found = app.node.reserves(account, mandate, after.as_ref(), PAGE_MAX + 1);
-    let is_more = found.len() > PAGE_MAX;
-    found.truncate(PAGE_MAX);
-    let last = found.last().filter(|_| is_more);
-    let next = last.map(|(id, _)| Bytes::encode(&id.0));
-    let items = found.iter().map(|(id, reserve)| node_json::reserve(*id, reserve)).collect();
-    Ok(Json(Page { items, next }))
+    let after = cursor.array()?.map(ReserveId);
+    let found = app.node.reserves(account, mandate, after.as_ref(), PAGE_MAX + 1);
+    let shown = |(id, reserve): (ReserveId, _)| Ok(node_json::reserve(id, &reserve));
+    Ok(Json(page(found, PAGE_MAX, |(id, _)| id.0.to_vec(), shown)?))
 }
 
 async fn currency(
@@ -228,6 +217,30 @@ async fn by_reference(
     Ok(Json(json::ReferenceAnswer { transactions }))
 }
 
+async fn blocks(
+    State(app): State<App>,
+    cursor: CursorQuery,
+) -> Result<Json<Page<BlockSummary>>, Refusal> {
+    let end = app.node.network_status().height.saturating_add(1);
+    let before = cursor.array()?.map_or(end, u64::from_be_bytes).min(end);
+    let heights = (1..before).rev().take(BLOCKS_PAGE_MAX + 1).collect();
+    let shown = |height: u64| summary(&app, height)?.ok_or(Reason::StorageCorrupt);
+    Ok(Json(page(heights, BLOCKS_PAGE_MAX, |height| height.to_be_bytes().to_vec(), shown)?))
+}
+
+/// An executed block with what became of its transactions; none above the last one.
+fn summary(app: &App, height: u64) -> Result<Option<BlockSummary>, Reason> {
+    let Some((block, _)) = app.node.block(height)? else { return Ok(None) };
+    let outcome = |entry: &Entry| node_json::outcome(entry.id, &app.node.status(&entry.id));
+    Ok(Some(BlockSummary {
+        height,
+        time_ms: block.header.time.0,
+        proposer: block.header.proposer,
+        reported_height: block.header.executed_height,
+        transactions: block.entries.iter().map(outcome).collect(),
+    }))
+}
+
 async fn block(
     State(app): State<App>,
     Path(height): Path<String>,
@@ -238,37 +251,41 @@ async fn block(
     Ok(Json(node_json::block(&block, certificate.as_ref())))
 }
 
+async fn block_events(
+    State(app): State<App>,
+    LastEventId(last): LastEventId,
+) -> Result<impl IntoResponse, Refusal> {
+    let height = app.node.network_status().height;
+    // Nobody has seen a block that is not there yet.
+    let after = last.unwrap_or(height).min(height);
+    let changed = app.node.watch();
+    events::stream(after, changed, move |after| {
+        let app = app.clone();
+        async move {
+            let mut found = Vec::new();
+            for height in (after..).skip(1).take(EVENTS_AT_ONCE as usize) {
+                match summary(&app, height)? {
+                    Some(block) => found.push(events::numbered(height, &block)),
+                    None => break,
+                }
+            }
+            Ok(found)
+        }
+    })
+}
+
 fn cbor(bytes: Vec<u8>) -> Response {
     ([(CONTENT_TYPE, CBOR)], bytes).into_response()
 }
-
-/// Room for a hundred of the greatest transactions, and for a full batch of usual ones.
-const SUBMISSION_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_endpoints_of_a_node_and_who_may_call_them_are_these() {
-        let routes = routes(Gate::default());
-        let table: Vec<String> = routes.endpoints().iter().map(Endpoint::row).collect();
-        let expected = [
-            "GET /livez Public",
-            "GET /readyz Public",
-            "GET /v1/network Public",
-            "GET /v1/genesis Public",
-            "POST /v1/transactions Public",
-            "GET /v1/transactions/{id} Public",
-            "GET /v1/transactions/{id}/receipt Public",
-            "GET /v1/transactions/{id}/acknowledgement Public",
-            "GET /v1/accounts/{id} Public",
-            "GET /v1/accounts/{id}/reserves Public",
-            "GET /v1/mandates/{key}/accounts/{id}/reserves Public",
-            "GET /v1/currencies/{code} Public",
-            "GET /v1/references/{payee}/{reference} Public",
-            "GET /v1/blocks/{height} Public",
-        ];
-        assert_eq!(table, expected);
+    fn a_node_serves_every_endpoint_of_its_interface() {
+        let served: Vec<&str> = routes(Gate::default()).operations().iter().map(|o| o.id).collect();
+        let described: Vec<&str> = endpoints::ALL.iter().map(|o| o.id).collect();
+        assert_eq!(served, described);
     }
 }

@@ -9,6 +9,7 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use tallystick_api::Problem;
+use tallystick_api::operations::{self, provisioner as endpoints};
 use tallystick_api::provisioner::{
     AuthorizationCodeRequest, ProvisionerKeys, ProvisioningRequest, ProvisioningStarted,
     ReleasedCredential,
@@ -32,7 +33,7 @@ use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::http::gate::Caller;
 use crate::http::idempotency::WriteKey;
-use crate::http::{Access, Endpoint, Gate, JsonBody, Refusal, Routes, path_value, server};
+use crate::http::{Gate, JsonBody, Refusal, Routes, path_value, server};
 use crate::key_file::KeyFile;
 use crate::machine_key::MachineKey;
 use crate::source;
@@ -235,12 +236,12 @@ impl Provisioner {
 
 /// Every endpoint of a provisioner.
 pub fn routes(gate: Gate) -> Routes<Arc<Provisioner>> {
-    let code = Endpoint::post("/v1/provisioning-requests/{id}/authorization-code", Access::Device);
     Routes::new(gate)
-        .add(Endpoint::get("/readyz", Access::Public), ready)
-        .add(Endpoint::get("/v1/provisioner", Access::Public), keys)
-        .add(Endpoint::post("/v1/provisioning-requests", Access::Device), begin)
-        .add(code.without_key().guess_limited(), hand_in)
+        .add(operations::READYZ, ready)
+        .add(operations::OPENAPI, super::openapi("provisioner"))
+        .add(endpoints::KEYS, keys)
+        .add(endpoints::START, begin)
+        .add(endpoints::COMPLETE, hand_in)
 }
 
 async fn ready(State(app): State<App>) -> Result<&'static str, Refusal> {
@@ -374,16 +375,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_endpoints_of_a_provisioner_and_who_may_call_them_are_these() {
-        let routes = routes(Gate::default());
-        let table: Vec<String> = routes.endpoints().iter().map(Endpoint::row).collect();
-        let expected = [
-            "GET /livez Public",
-            "GET /readyz Public",
-            "GET /v1/provisioner Public",
-            "POST /v1/provisioning-requests Device keyed",
-            "POST /v1/provisioning-requests/{id}/authorization-code Device guess-limited",
-        ];
-        assert_eq!(table, expected);
+    fn a_provisioner_serves_every_endpoint_of_its_interface() {
+        let served: Vec<&str> = routes(Gate::default()).operations().iter().map(|o| o.id).collect();
+        let described: Vec<&str> = endpoints::ALL.iter().map(|o| o.id).collect();
+        assert_eq!(served, described);
     }
 }

@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tallystick_kernel::limits::IDEMPOTENCY_LIFE;
 use tallystick_kernel::{Digest, Reader, Reason, TimeMs, Writer};
 use tallystick_store::{Batch, Store};
+use tokio::sync::watch;
 
 use crate::http::gate::Later;
 use crate::http::idempotency::{Answers, Begun, StoredAnswer, WriteKey};
@@ -18,7 +20,14 @@ use crate::source;
 #[derive(Clone)]
 pub struct StoredAnswers {
     store: Store,
-    under_way: Arc<Mutex<HashMap<String, Digest>>>,
+    under_way: Arc<Mutex<HashMap<String, UnderWay>>>,
+}
+
+/// A request that is being answered.
+struct UnderWay {
+    fingerprint: Digest,
+    /// Closed when it is not any longer.
+    ended: watch::Sender<()>,
 }
 
 impl StoredAnswers {
@@ -27,24 +36,41 @@ impl StoredAnswers {
         StoredAnswers { store, under_way: Arc::default() }
     }
 
-    fn take(&self, key: &WriteKey, fingerprint: Digest) -> Result<(), Reason> {
+    /// Takes a key, or gives what to wait for while someone else has it.
+    fn take(
+        &self,
+        key: &WriteKey,
+        fingerprint: Digest,
+    ) -> Result<Option<watch::Receiver<()>>, Reason> {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         match under_way.get(&key.0) {
-            Some(other) if *other != fingerprint => Err(Reason::IdempotencyKeyReused),
-            Some(_) => Err(Reason::InProgress),
+            Some(other) if other.fingerprint != fingerprint => Err(Reason::IdempotencyKeyReused),
+            Some(other) => Ok(Some(other.ended.subscribe())),
             None => {
-                under_way.insert(key.0.clone(), fingerprint);
-                Ok(())
+                let taken = UnderWay { fingerprint, ended: watch::Sender::new(()) };
+                under_way.insert(key.0.clone(), taken);
+                Ok(None)
             }
         }
     }
 
-    fn fingerprint(&self, key: &WriteKey) -> Option<Digest> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).get(&key.0).copied()
+    async fn wait_and_take(&self, key: &WriteKey, fingerprint: Digest) -> Result<(), Reason> {
+        let end = tokio::time::Instant::now() + WAIT_MAX;
+        while let Some(mut other) = self.take(key, fingerprint)? {
+            // It is never written to: it changes by being closed.
+            let closed = tokio::time::timeout_at(end, other.changed()).await;
+            closed.map_err(|_| Reason::InProgress)?.unwrap_or_default();
+        }
+        Ok(())
     }
 
-    fn leave(&self, key: &WriteKey) -> Option<Digest> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&key.0)
+    fn fingerprint(&self, key: &WriteKey) -> Option<Digest> {
+        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.get(&key.0).map(|taken| taken.fingerprint)
+    }
+
+    fn leave(&self, key: &WriteKey) {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&key.0);
     }
 }
 
@@ -56,7 +82,7 @@ impl Answers for StoredAnswers {
         now: TimeMs,
     ) -> Later<'a, Result<Begun, Reason>> {
         Box::pin(async move {
-            self.take(key, fingerprint)?;
+            self.wait_and_take(key, fingerprint).await?;
             // Whoever holds the key now sees an answer that was stored before it was taken.
             let stored = self.store.answer(key.0.as_bytes(), now).await;
             match stored {
@@ -97,6 +123,9 @@ impl Answers for StoredAnswers {
     }
 }
 
+/// How long a request waits for the first one with its key.
+const WAIT_MAX: Duration = Duration::from_secs(20);
+
 fn write(answer: &StoredAnswer) -> Vec<u8> {
     let mut out = Writer::new();
     out.array(3).u64(u64::from(answer.status)).text(&answer.media_type).bytes(&answer.body);
@@ -124,13 +153,17 @@ mod tests {
         let (key, now) = (WriteKey("k".to_owned()), source::now());
         let begin = |print| answers.begin(&key, [print; 32], now);
         assert_eq!(begin(1).await, Ok(Begun::First));
-        assert_eq!(begin(1).await, Err(Reason::InProgress));
         assert_eq!(begin(2).await, Err(Reason::IdempotencyKeyReused));
-        answers.abandon(&key).await.unwrap();
-        assert_eq!(begin(1).await, Ok(Begun::First));
+        // Who comes meanwhile waits, and takes over when the first gives up.
+        let (second, ()) = futures::join!(begin(1), async {
+            answers.abandon(&key).await.unwrap();
+        });
+        assert_eq!(second, Ok(Begun::First));
         let answer =
             StoredAnswer { status: 201, media_type: "a/b".to_owned(), body: b"x".to_vec() };
-        answers.finish(&key, answer.clone()).await.unwrap();
+        let (third, finished) = futures::join!(begin(1), answers.finish(&key, answer.clone()));
+        finished.unwrap();
+        assert_eq!(third, Ok(Begun::Again(answer.clone())));
         let restarted = StoredAnswers::new(store);
         for answers in [&answers, &restarted] {
             let again = answers.begin(&key, [1; 32], now).await;

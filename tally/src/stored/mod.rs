@@ -1,6 +1,7 @@
 //! What the HTTP layer keeps in a party's store: sessions, things that serve once, answers.
 
 mod answers;
+pub mod latest;
 mod replays;
 mod sessions;
 

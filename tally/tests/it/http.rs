@@ -13,12 +13,14 @@ use axum::extract::State;
 use serde_json::{Value, json};
 use tallystick_api::client::Repeat;
 use tallystick_api::dpop::{self, Target};
+use tallystick_api::operation::{Access, Operation};
 use tallystick_api::{Client, ProofMaker};
 use tallystick_kernel::{Digest, HolderId, Reason, TimeMs};
 use tallystick_tally::http::api_keys::{self, ApiKeyEntry, ApiKeys};
-use tallystick_tally::http::gate::{Later, ReplayWindow, Sessions};
+use tallystick_tally::http::gate::{Later, ReplayWindow, Sessions, Subject};
 use tallystick_tally::http::idempotency::{Answers, Begun, StoredAnswer, WriteKey};
-use tallystick_tally::http::{Access, Caller, Endpoint, Gate, JsonBody, Refusal, Routes, server};
+use tallystick_tally::http::visitor::Visit;
+use tallystick_tally::http::{Caller, Gate, JsonBody, Refusal, Routes, server};
 use tallystick_tally::source;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -32,9 +34,13 @@ struct Memory {
 }
 
 impl Sessions for Memory {
-    fn holder<'a>(&'a self, token: &'a str, _now: TimeMs) -> Later<'a, Result<HolderId, Reason>> {
-        let known = token == "session";
-        Box::pin(async move { if known { Ok(HOLDER) } else { Err(Reason::Unauthenticated) } })
+    fn subject<'a>(&'a self, token: &'a str, _now: TimeMs) -> Later<'a, Result<Subject, Reason>> {
+        let subject = match token {
+            "session" => Ok(Subject::Holder(HOLDER)),
+            "till-session" => Ok(Subject::Key("till".to_owned())),
+            _ => Err(Reason::Unauthenticated),
+        };
+        Box::pin(async move { subject })
     }
 }
 
@@ -140,15 +146,20 @@ async fn server() -> Server {
         ..Gate::default()
     };
     let counter = Counter::default();
-    let guess = Endpoint::post("/guess", Access::Public).without_key().guess_limited();
-    let short = Endpoint::post("/short", Access::Public).without_key().body_bytes_max(100);
+    let get = |path, access| Operation::get("get", path, access, "Reads.");
+    let post = |path, access| Operation::post("post", path, access, "Writes.");
+    let guess = post("/guess", Access::Public).without_key().guess_limited();
+    let short = post("/short", Access::Public).without_key().body_bytes_max(100);
+    let form = post("/form", Access::VisitorScope("count")).page();
     let router = Routes::new(gate)
-        .add(Endpoint::post("/count", Access::Scope("count")), count)
-        .add(Endpoint::get("/other", Access::Scope("other")), whoami)
-        .add(Endpoint::get("/session", Access::Session), whoami)
-        .add(Endpoint::get("/device", Access::Device), whoami)
-        .add(Endpoint::get("/both", Access::SessionAndDevice), whoami)
-        .add(Endpoint::get("/panic", Access::Public), panics)
+        .add(post("/count", Access::Scope("count")), count)
+        .add(get("/other", Access::Scope("other")), whoami)
+        .add(get("/session", Access::Session), whoami)
+        .add(get("/device", Access::Device), whoami)
+        .add(get("/both", Access::SessionAndDevice), whoami)
+        .add(get("/page", Access::Visitor).page(), whoami)
+        .add(form, whoami)
+        .add(get("/panic", Access::Public), panics)
         .add(guess, async || Refusal::from(Reason::LoginWrong))
         .add(short, whoami)
         .into_router(counter.clone());
@@ -333,4 +344,53 @@ async fn a_panic_a_long_body_and_a_bad_one_become_problems_with_a_request_id() {
     let bad = format!("POST /count {head}\r\n{key}\r\nContent-Length: 1\r\n\r\n{{");
     let refused = raw(server.address, &bad).await;
     assert!(refused.contains("\"code\":\"body_malformed\""), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_comes_with_a_cookie_and_writes_with_the_token_of_the_form() {
+    let server = server().await;
+    let head = "HTTP/1.1\r\nHost: x\r\nConnection: close";
+    let get = async |cookie: &str| {
+        raw(server.address, &format!("GET /page {head}\r\nCookie: {cookie}\r\n\r\n")).await
+    };
+    let strangers = get("tally_session=unknown").await;
+    assert!(strangers.starts_with("HTTP/1.1 303") && strangers.contains("location: /\r\n"));
+    assert!(get("tally_session=till-session").await.starts_with("HTTP/1.1 303"));
+    assert!(get("a=b; tally_session=session").await.contains(&HOLDER.to_string()));
+    let post = async |cookie: &str, headers: &str, body: &str| {
+        let length = body.len();
+        let cookie = format!("Cookie: tally_session={cookie}");
+        let request = format!(
+            "POST /form {head}\r\n{cookie}{headers}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        raw(server.address, &request).await
+    };
+    let form = format!("form_token={}", Visit::of("till-session").form_token());
+    let foreign = format!("form_token={}", Visit::of("session").form_token());
+    assert!(post("till-session", "", &form).await.starts_with("HTTP/1.1 200"));
+    assert!(post("till-session", "", "").await.starts_with("HTTP/1.1 403"));
+    assert!(post("till-session", "", &foreign).await.starts_with("HTTP/1.1 403"));
+    let other_site = "\r\nSec-Fetch-Site: cross-site";
+    assert!(post("till-session", other_site, &form).await.starts_with("HTTP/1.1 403"));
+    assert!(post("session", "", &foreign).await.starts_with("HTTP/1.1 303"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_says_where_the_caller_stands_in_its_window() {
+    let server = server().await;
+    let head = "HTTP/1.1\r\nHost: x\r\nConnection: close";
+    let public = raw(server.address, &format!("GET /livez {head}\r\n\r\n")).await;
+    for header in ["ratelimit-limit: 2000", "ratelimit-remaining: 1999", "ratelimit-reset: 1"] {
+        assert!(public.contains(header), "{public}");
+    }
+    let mut last = String::new();
+    for _ in 0..11 {
+        let guess = format!("POST /guess {head}\r\nContent-Length: 0\r\n\r\n");
+        last = raw(server.address, &guess).await;
+    }
+    assert!(last.starts_with("HTTP/1.1 429"), "{last}");
+    assert!(last.contains("ratelimit-limit: 10\r\n") && last.contains("ratelimit-remaining: 0"));
+    let (_, after) = last.split_once("retry-after: ").unwrap();
+    let seconds: u64 = after.split_whitespace().next().unwrap().parse().unwrap();
+    assert!((1..=60).contains(&seconds), "{last}");
 }

@@ -1,7 +1,10 @@
 //! The real binary, started and stopped as people do it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail so")]
 
+mod authorization;
+mod events;
 mod http;
+mod idempotency;
 mod kill;
 mod ledger;
 mod network;

@@ -55,7 +55,7 @@ async fn look(wallet: &Wallet) -> Result<Shown, Failure> {
     let account = wallet.state.require_account()?;
     let nodes = wallet.network.nodes()?;
     let mut payments = Vec::new();
-    for payment in wallet.issuer_session()?.payments().await?.items {
+    for payment in latest(wallet).await? {
         let settled = payment.authorization.state == Progress::Settled;
         let transaction = payment.authorization.transaction.filter(|_| settled);
         let proven = match transaction {
@@ -72,6 +72,22 @@ async fn look(wallet: &Wallet) -> Result<Shown, Failure> {
         payments.push(shown(wallet, payment, proven));
     }
     Ok(Shown { payments })
+}
+
+/// The latest payments, the oldest of them first.
+async fn latest(wallet: &Wallet) -> Result<Vec<Payment>, Failure> {
+    let issuer = wallet.issuer_session()?;
+    let (mut found, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = issuer.payments(cursor.as_deref()).await?;
+        found.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() || found.len() >= PAYMENTS_MAX {
+            break;
+        }
+    }
+    found.reverse();
+    Ok(found)
 }
 
 async fn receipt(
@@ -101,3 +117,6 @@ fn shown(wallet: &Wallet, payment: Payment, proven: bool) -> PaymentShown {
         code: made.code,
     }
 }
+
+/// Payments that are shown; a page more at most.
+const PAYMENTS_MAX: usize = 1000;

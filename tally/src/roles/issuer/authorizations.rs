@@ -7,17 +7,19 @@ use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use tallystick_api::issuer::{Authorization as Shown, AuthorizationRequest, Payment, WAIT_MAX};
+use tallystick_api::issuer::{Authorization as Shown, AuthorizationRequest, WAIT_MAX};
 use tallystick_api::node::{CBOR, Reserve};
+use tallystick_api::operations::issuer as endpoints;
 use tallystick_api::{Page, Problem};
 use tallystick_issuer::authorization::{
     AUTHORIZATION_BYTES_MAX, Asked, Authorization, Available, Limits, decide,
 };
 use tallystick_issuer::holder::Holder;
 use tallystick_issuer::settlement::{Order, Progress, SETTLEMENT_LIFE, Subject, remittance};
+use tallystick_kernel::hash::sha256;
 use tallystick_kernel::limits::REPLAY_SLACK;
 use tallystick_kernel::{
-    Amount, Codec as _, Digest, DurationMs, Reason, Reference, Salt, TimeMs, hex,
+    Amount, Codec as _, Digest, DurationMs, HolderId, Reason, Reference, Salt, TimeMs, hex,
 };
 use tallystick_proofs::action::Lock;
 use tallystick_proofs::payment_code::{self, Chain, KeyId, Trust, VerifiedCode};
@@ -26,8 +28,9 @@ use tallystick_store::{Batch, Record, retry_conflicts};
 use super::{App, CONFLICTS_MAX, Issuer, SETTLE, decode, id_of, kinds, now};
 use crate::http::gate::Caller;
 use crate::http::idempotency::WriteKey;
-use crate::http::{Access, Endpoint, JsonBody, Refusal, Routes, WaitQuery};
+use crate::http::{CursorQuery, JsonBody, Refusal, Routes, WaitQuery};
 use crate::source;
+use crate::stored::latest;
 
 /// Reserves of one holder that are looked at.
 const RESERVES_MAX: usize = 1000;
@@ -36,17 +39,14 @@ const RESERVES_MAX: usize = 1000;
 const SPENT_FOR: DurationMs = DurationMs::minutes(10);
 /// Records of spent reserves that one authorization clears away.
 const OLD_MAX: usize = 64;
-/// Payments of one holder that are shown at most.
-const PAYMENTS_MAX: usize = 1000;
 
 /// The endpoints of authorizations.
 pub fn routes(routes: Routes<App>) -> Routes<App> {
-    let access = Access::Scope("authorizations");
     routes
-        .add(Endpoint::post("/v1/authorizations", access), create)
-        .add(Endpoint::get("/v1/authorizations/{id}", access).waits(WAIT_MAX), authorization)
-        .add(Endpoint::get("/v1/authorizations/{id}/receipt", access), receipt)
-        .add(Endpoint::get("/v1/holders/me/payments", Access::Session), payments)
+        .add(endpoints::AUTHORIZE, create)
+        .add(endpoints::AUTHORIZATIONS, list)
+        .add(endpoints::AUTHORIZATION, authorization)
+        .add(endpoints::AUTHORIZATION_RECEIPT, receipt)
 }
 
 impl Issuer {
@@ -110,9 +110,9 @@ impl Issuer {
         let remembered = code.claims.expires.after(REPLAY_SLACK);
         let mut batch = Batch::new()
             .once("code", code.claims.code_id, remembered, now(), Reason::CodeReplayed)
-            .put(kinds::AUTHORIZATION, id, 0, made.to_bytes(), &indexes(&made))
             .push(SETTLE, id, now(), order.to_bytes())
             .audit(now(), format!("authorized {} for {}", hex::encode(&id), made.amount));
+        batch = put_authorization(batch, 0, &made);
         for reserve in &made.reserves {
             let index = [("account", made.account.0.to_vec())];
             batch = batch.put(kinds::HOLD, reserve.0, 0, id, &index);
@@ -125,9 +125,28 @@ impl Issuer {
     }
 }
 
-/// The index entries of an authorization.
-pub fn indexes(made: &Authorization) -> [(&'static str, Vec<u8>); 1] {
-    [("holder", made.holder.0.to_vec())]
+/// Writes an authorization with its index entries, and tells those who follow its holder.
+pub fn put_authorization(batch: Batch, version: u64, made: &Authorization) -> Batch {
+    let time = made.created.0.to_be_bytes();
+    let indexes = [
+        ("holder", [made.holder.0.as_slice(), &time].concat()),
+        ("key", [asked_by(&made.asked_by).as_slice(), &time].concat()),
+    ];
+    batch.put(kinds::AUTHORIZATION, made.id, version, made.to_bytes(), &indexes).event(
+        feed_of(&made.holder),
+        now(),
+        made.id,
+    )
+}
+
+/// The feed of a holder's payments.
+pub fn feed_of(holder: &HolderId) -> Vec<u8> {
+    [b"holder/".as_slice(), &holder.0].concat()
+}
+
+/// A name of any length as the beginning of an index's value.
+fn asked_by(name: &str) -> Digest {
+    sha256(name.as_bytes())
 }
 
 fn available(issuer: &Issuer, reserve: Reserve) -> Available {
@@ -154,7 +173,8 @@ fn available(issuer: &Issuer, reserve: Reserve) -> Available {
     }
 }
 
-fn shown(made: &Authorization) -> Shown {
+/// An authorization as its merchant sees it.
+pub fn shown(made: &Authorization) -> Shown {
     Shown {
         id: hex::encode(&made.id),
         state: super::shown(&made.progress),
@@ -216,29 +236,15 @@ async fn authorization(
     Ok(Json(shown(&found.await?)))
 }
 
-async fn payments(State(app): State<App>, caller: Caller) -> Result<Json<Page<Payment>>, Refusal> {
-    let holder = caller.require_holder()?;
-    let mut made = Vec::new();
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let page = app.store.find(kinds::AUTHORIZATION, "holder", &holder.0, after.as_deref(), 500);
-        let page = page.await?;
-        for record in &page {
-            made.push(decode::<Authorization>(record, AUTHORIZATION_BYTES_MAX)?);
-        }
-        match page.last() {
-            Some(last) => after = Some(last.key.clone()),
-            None => break,
-        }
-    }
-    made.sort_by_key(|made| (made.created, made.id));
-    let latest = made.len().saturating_sub(PAYMENTS_MAX);
-    let payment = |made: &Authorization| Payment {
-        authorization: shown(made),
-        payee: made.payee,
-        created_ms: made.created.0,
-    };
-    Ok(Json(Page { items: made[latest..].iter().map(payment).collect(), next: None }))
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    cursor: CursorQuery,
+) -> Result<Json<Page<Shown>>, Refusal> {
+    let (place, by) = (latest::place(&cursor)?, asked_by(caller.require_key()?));
+    let found = latest::read(&app.store, kinds::AUTHORIZATION, "key", &by, place).await?;
+    let show = |record: &Record| decode(record, AUTHORIZATION_BYTES_MAX).map(|one| shown(&one));
+    Ok(Json(latest::page(found, show)?))
 }
 
 async fn receipt(

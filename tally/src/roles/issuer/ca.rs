@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use tallystick_api::issuer::{CertificateChain, CertificateRequest, Empty, Mandate};
+use tallystick_api::operations::issuer as endpoints;
 use tallystick_api::{Bytes, Problem};
 use tallystick_crypto::key_store::{KeyPurpose, StoredSigner};
 use tallystick_crypto::standard_signature::{Curve, StandardKey};
@@ -27,19 +28,17 @@ use tallystick_store::{Batch, Store, retry_conflicts};
 use super::config::CA_KEY;
 use super::{App, CONFLICTS_MAX, Issuer, decode, kinds, now};
 use crate::http::gate::Caller;
-use crate::http::{Access, Endpoint, JsonBody, Refusal, Routes};
+use crate::http::{JsonBody, Refusal, Routes};
 use crate::source;
 
 /// The endpoints of the certificate authority.
 pub fn routes(routes: Routes<App>) -> Routes<App> {
-    let revoke_endpoint =
-        Endpoint::post("/v1/certificates/{serial}/revoke", Access::Scope("certificates"));
     routes
-        .add(Endpoint::get("/v1/ca", Access::Public), ca)
-        .add(Endpoint::get("/v1/crl", Access::Public), crl)
-        .add(Endpoint::get("/v1/mandate", Access::Public), mandate)
-        .add(Endpoint::post("/v1/certificates", Access::SessionAndDevice), certify)
-        .add(revoke_endpoint, revoke)
+        .add(endpoints::CERTIFICATE_AUTHORITY, ca)
+        .add(endpoints::REVOCATION_LIST, crl)
+        .add(endpoints::MANDATE, mandate)
+        .add(endpoints::CERTIFY, certify)
+        .add(endpoints::REVOKE, revoke)
 }
 
 impl Issuer {

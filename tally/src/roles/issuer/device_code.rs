@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use tallystick_api::Problem;
 use tallystick_api::issuer::{Decision as Asked, DeviceAuthorization, DeviceAuthorizationRequest};
+use tallystick_api::operations::issuer as endpoints;
 use tallystick_issuer::device_code as decisions;
 use tallystick_kernel::{Digest, Reason, hex};
 use tallystick_proofs::authorization_code::{self, Decision};
@@ -12,13 +13,11 @@ use tallystick_store::{Batch, retry_conflicts};
 use super::config::SHARED_KEY;
 use super::{App, CONFLICTS_MAX, Issuer, kinds, now};
 use crate::http::gate::Caller;
-use crate::http::{Access, Endpoint, JsonBody, Refusal, Routes};
+use crate::http::{JsonBody, Refusal, Routes};
 
 /// The endpoint of device authorizations.
 pub fn routes(routes: Routes<App>) -> Routes<App> {
-    let endpoint =
-        Endpoint::post("/v1/device-authorizations", Access::Session).without_key().guess_limited();
-    routes.add(endpoint, authorize)
+    routes.add(endpoints::AUTHORIZE_DEVICE, authorize)
 }
 
 impl Issuer {

@@ -1,22 +1,32 @@
 //! Fundings: the operator gives money, which the worker mints.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
-use tallystick_api::Problem;
+use tallystick_api::batch::{BatchAnswer, BatchRequest};
 use tallystick_api::issuer::{Funding as Shown, FundingRequest, WAIT_MAX};
+use tallystick_api::operations::issuer as endpoints;
+use tallystick_api::{Page, Problem};
 use tallystick_issuer::funding::{FUNDING_BYTES_MAX, Funding};
 use tallystick_issuer::settlement::{Order, Subject};
 use tallystick_kernel::{Codec as _, Digest, HolderId, Reason, hex};
-use tallystick_store::Batch;
+use tallystick_store::{Batch, Record};
 
 use super::{App, Issuer, SETTLE, decode, id_of, kinds, now};
+use crate::http::batch;
+use crate::http::gate::Caller;
 use crate::http::idempotency::WriteKey;
-use crate::http::{Access, Endpoint, JsonBody, Refusal, Routes, WaitQuery};
+use crate::http::{CursorQuery, JsonBody, Refusal, Routes, WaitQuery};
+use crate::stored::latest;
 
 /// The endpoints of fundings.
 pub fn routes(routes: Routes<App>) -> Routes<App> {
-    let one = Endpoint::get("/v1/fundings/{id}", Access::Scope("fundings")).waits(WAIT_MAX);
-    routes.add(Endpoint::post("/v1/fundings", Access::Scope("fundings")), create).add(one, funding)
+    routes
+        .add(endpoints::FUND, create)
+        .add(endpoints::FUND_BATCH, create_each)
+        .add(endpoints::FUNDINGS, list)
+        .add(endpoints::FUNDING, funding)
 }
 
 impl Issuer {
@@ -50,7 +60,17 @@ fn shown(funding: &Funding) -> Shown {
         state: super::shown(&funding.progress),
         transaction: funding.progress.transaction(),
         code: funding.progress.failure().map(|reason| reason.code().to_owned()),
+        amount: funding.amount,
+        currency: funding.currency,
+        created_ms: funding.created.0,
     }
+}
+
+/// The index entries of a funding.
+pub fn indexes(funding: &Funding) -> Vec<(&'static str, Vec<u8>)> {
+    let mut indexes = vec![("time", funding.created.0.to_be_bytes().to_vec())];
+    indexes.extend(funding.holder.map(|id| ("holder", id.0.to_vec())));
+    indexes
 }
 
 async fn create(
@@ -58,9 +78,30 @@ async fn create(
     Extension(key): Extension<WriteKey>,
     JsonBody(body): JsonBody<FundingRequest>,
 ) -> Result<Json<Shown>, Refusal> {
+    fund(app, key, body).await.map(Json)
+}
+
+async fn create_each(
+    State(app): State<App>,
+    caller: Caller,
+    JsonBody(body): JsonBody<BatchRequest<FundingRequest>>,
+) -> Result<Json<BatchAnswer<Shown>>, Refusal> {
+    let answers = Arc::new(app.answers.clone());
+    let write = |key, body| fund(Arc::clone(&app), key, body);
+    batch::answer_each(&endpoints::FUND_BATCH, &caller, answers, body, write).await.map(Json)
+}
+
+async fn list(State(app): State<App>, cursor: CursorQuery) -> Result<Json<Page<Shown>>, Refusal> {
+    let place = latest::place(&cursor)?;
+    let found = latest::read(&app.store, kinds::FUNDING, "time", &[], place).await?;
+    let show = |record: &Record| decode(record, FUNDING_BYTES_MAX).map(|one| shown(&one));
+    Ok(Json(latest::page(found, show)?))
+}
+
+async fn fund(app: App, key: WriteKey, body: FundingRequest) -> Result<Shown, Refusal> {
     let id = id_of(&key)?;
     if let Ok((_, funding)) = app.funding(&id).await {
-        return Ok(Json(shown(&funding)));
+        return Ok(shown(&funding));
     }
     if body.currency != app.currency {
         return Err(Problem::new(Reason::CurrencyUnknown).field("currency").into());
@@ -68,23 +109,24 @@ async fn create(
     let funding = match (body.holder, body.account) {
         (Some(name), None) => {
             let (_, holder) = app.holder_by_name(&name).await?;
-            Funding::of_holder(id, &holder, body.currency, body.amount)?
+            Funding::of_holder(id, &holder, body.currency, body.amount, now())?
         }
-        (None, Some(account)) => Funding::of_account(id, account, body.currency, body.amount)?,
+        (None, Some(account)) => {
+            Funding::of_account(id, account, body.currency, body.amount, now())?
+        }
         _ => {
             let problem = Problem::new(Reason::FieldInvalid).field("holder");
             return Err(problem.detail("either holder or account must be there").into());
         }
     };
-    let indexes: Vec<_> = funding.holder.iter().map(|id| ("holder", id.0.to_vec())).collect();
     let order = Order { subject: Subject::Funding(id), transaction: None };
     let batch = Batch::new()
-        .put(kinds::FUNDING, id, 0, funding.to_bytes(), &indexes)
+        .put(kinds::FUNDING, id, 0, funding.to_bytes(), &indexes(&funding))
         .push(SETTLE, id, now(), order.to_bytes())
         .audit(now(), format!("funding {} of {}", hex::encode(&id), funding.amount));
     app.store.write(batch).await?;
     app.change();
-    Ok(Json(shown(&funding)))
+    Ok(shown(&funding))
 }
 
 async fn funding(

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use tallystick_api::Problem;
 use tallystick_api::issuer::{
     Holder as Shown, HolderRequest, LinkRequest, Session, SessionRequest,
 };
+use tallystick_api::operations::issuer as endpoints;
+use tallystick_api::{Page, Problem};
 use tallystick_crypto::{PublicKey, Signature};
 use tallystick_issuer::holder::{HOLDER_BYTES_MAX, Holder, check_password};
-use tallystick_kernel::{Codec as _, HolderId, Reason};
+use tallystick_kernel::{Codec as _, HolderId, Reason, TimeMs};
 use tallystick_proofs::owners::Owners;
 use tallystick_store::{Batch, Record, retry_conflicts};
 use zeroize::Zeroizing;
@@ -19,19 +20,20 @@ use zeroize::Zeroizing;
 use super::{App, CONFLICTS_MAX, Issuer, decode, id_of, kinds, now};
 use crate::data_folder::read_bounded;
 use crate::failure::Failure;
-use crate::http::gate::Caller;
+use crate::http::gate::{Caller, Subject};
 use crate::http::idempotency::WriteKey;
-use crate::http::{Access, Endpoint, JsonBody, Refusal, Routes};
+use crate::http::page::{PAGE_MAX, page};
+use crate::http::{CursorQuery, JsonBody, Refusal, Routes};
 use crate::source;
 
 /// The endpoints of holders.
 pub fn routes(routes: Routes<App>) -> Routes<App> {
-    let login = Endpoint::post("/v1/sessions", Access::Public).without_key().guess_limited();
     routes
-        .add(Endpoint::post("/v1/holders", Access::Scope("holders")), create)
-        .add(login, begin_session)
-        .add(Endpoint::get("/v1/holders/me", Access::Session), me)
-        .add(Endpoint::post("/v1/holders/me/account", Access::Session), link)
+        .add(endpoints::CREATE_HOLDER, create)
+        .add(endpoints::HOLDERS, list)
+        .add(endpoints::BEGIN_SESSION, begin_session)
+        .add(endpoints::ME, me)
+        .add(endpoints::LINK_ACCOUNT, link)
 }
 
 impl Issuer {
@@ -108,11 +110,30 @@ async fn create(
     Ok(Json(shown(&holder)))
 }
 
+async fn list(State(app): State<App>, cursor: CursorQuery) -> Result<Json<Page<Shown>>, Refusal> {
+    let after = cursor.bytes()?;
+    let found = app.store.list(kinds::HOLDER, after.as_deref(), PAGE_MAX as u32 + 1).await?;
+    let show = |record: Record| read(&record).map(|(_, holder)| shown(&holder));
+    Ok(Json(page(found, PAGE_MAX, |record| record.key.clone(), show)?))
+}
+
 async fn begin_session(
     State(app): State<App>,
     JsonBody(body): JsonBody<SessionRequest>,
 ) -> Result<Json<Session>, Refusal> {
-    let (name, password) = (body.name, Zeroizing::new(body.password));
+    let (holder, token, expiry) = log_in(&app, body.name, body.password).await?;
+    Ok(Json(Session { token: token.to_string(), expiry_ms: expiry.0, holder }))
+}
+
+/// Checks a name and a password and begins a session: the holder, the token, its end.
+///
+/// Returns [`Reason::LoginWrong`], or [`Reason::RateLimited`] after too many wrong ones.
+pub async fn log_in(
+    app: &App,
+    name: String,
+    password: String,
+) -> Result<(HolderId, Zeroizing<String>, TimeMs), Refusal> {
+    let password = Zeroizing::new(password);
     app.logins.begin(name.clone(), now())?;
     let found = app.holder_by_name(&name).await;
     let (id, stored) = match found {
@@ -124,8 +145,8 @@ async fn begin_session(
     checked.await.map_err(|_| Reason::Internal)??;
     let holder = id.ok_or(Reason::LoginWrong)?;
     app.logins.forgive(&name);
-    let (token, expiry) = app.sessions.begin(holder, now()).await?;
-    Ok(Json(Session { token: token.to_string(), expiry_ms: expiry.0, holder }))
+    let (token, expiry) = app.sessions.begin(&Subject::Holder(holder), now()).await?;
+    Ok((holder, token, expiry))
 }
 
 async fn me(State(app): State<App>, caller: Caller) -> Result<Json<Shown>, Refusal> {

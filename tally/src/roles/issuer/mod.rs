@@ -1,12 +1,14 @@
 //! `tally issuer`: the party that knows the holders, certifies their devices, authorises payments
 //! and settles them on the ledger.
 
+pub mod audit;
 pub mod authorizations;
 pub mod ca;
 pub mod config;
 pub mod device_code;
 pub mod fundings;
 pub mod holders;
+pub mod payments;
 pub mod settlement;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,6 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use axum::extract::State;
 use tallystick_api::issuer::Progress;
 use tallystick_api::node::NodeClient;
+use tallystick_api::operations;
 use tallystick_crypto::key_store::{KeyAlgorithm, KeyPurpose, StoredSigner};
 use tallystick_crypto::{KeyStore as _, PublicKey, SoftwareKeyStore};
 use tallystick_kernel::{AccountId, CurrencyCode, Digest, Reason, TimeMs, hex};
@@ -34,7 +37,7 @@ use crate::failure::Failure;
 use crate::http::api_keys::ApiKeys;
 use crate::http::idempotency::WriteKey;
 use crate::http::rate_limit::RateLimit;
-use crate::http::{Access, Endpoint, Gate, Refusal, Routes, server};
+use crate::http::{Gate, Refusal, Routes, server};
 use crate::key_file::KeyFile;
 use crate::machine_key::MachineKey;
 use crate::source;
@@ -49,9 +52,9 @@ pub mod kinds {
     pub const HOLDER: Kind = Kind("holder");
     /// A name that is taken.
     pub const HOLDER_NAME: Kind = Kind("holder_name");
-    /// Fundings by id; index `holder`.
+    /// Fundings by id; indexes `holder` and `time`.
     pub const FUNDING: Kind = Kind("funding");
-    /// Authorizations by id.
+    /// Authorizations by id; indexes `holder` and `key`, each with the time.
     pub const AUTHORIZATION: Kind = Kind("authorization");
     /// Held reserves by id; index `account`.
     pub const HOLD: Kind = Kind("hold");
@@ -103,8 +106,10 @@ pub struct Issuer {
     pub anchors: TrustAnchors,
     /// The current revocation list, encoded and read.
     pub revocation: RwLock<(Vec<u8>, RevocationList)>,
-    /// Sessions of holders.
+    /// Sessions of holders, and of operators at the pages.
     pub sessions: StoredSessions,
+    /// Answers to keyed writes.
+    pub answers: StoredAnswers,
     /// Wrong passwords by name.
     pub logins: RateLimit<String>,
     /// Wakes the worker and everyone who waits for an end.
@@ -143,6 +148,7 @@ impl Issuer {
             anchors: TrustAnchors::read(&[root.der()])?,
             revocation: RwLock::new(revocation),
             sessions: StoredSessions::new(store.clone()),
+            answers: StoredAnswers::new(store.clone()),
             logins: RateLimit::new(
                 tallystick_kernel::DurationMs::minutes(1),
                 tallystick_kernel::limits::GUESSES_PER_MINUTE_MAX,
@@ -212,12 +218,16 @@ pub fn shown(progress: &tallystick_issuer::settlement::Progress) -> Progress {
 
 /// Every endpoint of an issuer.
 pub fn routes(gate: Gate) -> Routes<App> {
-    let routes = Routes::new(gate).add(Endpoint::get("/readyz", Access::Public), ready);
+    let routes = Routes::new(gate)
+        .add(operations::READYZ, ready)
+        .add(operations::OPENAPI, super::openapi("issuer"));
     let routes = holders::routes(routes);
+    let routes = payments::routes(routes);
     let routes = fundings::routes(routes);
     let routes = device_code::routes(routes);
     let routes = ca::routes(routes);
-    authorizations::routes(routes)
+    let routes = authorizations::routes(routes);
+    audit::routes(routes)
 }
 
 async fn ready(State(app): State<App>) -> Result<&'static str, Refusal> {
@@ -248,7 +258,8 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             api_keys,
             sessions: Some(Arc::new(app.sessions.clone())),
             replays: Some(Arc::new(StoredReplays::new(app.store.clone()))),
-            answers: Some(Arc::new(StoredAnswers::new(app.store.clone()))),
+            answers: Some(Arc::new(app.answers.clone())),
+            cookie: "tally_issuer",
             ..Gate::default()
         };
         let router = routes(gate).into_router(Arc::clone(&app));
@@ -271,32 +282,17 @@ pub fn now() -> TimeMs {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use tallystick_api::operations::issuer as endpoints;
+
     use super::*;
 
     #[test]
-    fn the_endpoints_of_an_issuer_and_who_may_call_them_are_these() {
+    fn an_issuer_serves_every_endpoint_of_its_interface() {
         let routes = routes(Gate::default());
-        let table: Vec<String> = routes.endpoints().iter().map(Endpoint::row).collect();
-        let expected = [
-            "GET /livez Public",
-            "GET /readyz Public",
-            "POST /v1/holders Scope(\"holders\") keyed",
-            "POST /v1/sessions Public guess-limited",
-            "GET /v1/holders/me Session",
-            "POST /v1/holders/me/account Session keyed",
-            "POST /v1/fundings Scope(\"fundings\") keyed",
-            "GET /v1/fundings/{id} Scope(\"fundings\")",
-            "POST /v1/device-authorizations Session guess-limited",
-            "GET /v1/ca Public",
-            "GET /v1/crl Public",
-            "GET /v1/mandate Public",
-            "POST /v1/certificates SessionAndDevice keyed",
-            "POST /v1/certificates/{serial}/revoke Scope(\"certificates\") keyed",
-            "POST /v1/authorizations Scope(\"authorizations\") keyed",
-            "GET /v1/authorizations/{id} Scope(\"authorizations\")",
-            "GET /v1/authorizations/{id}/receipt Scope(\"authorizations\")",
-            "GET /v1/holders/me/payments Session",
-        ];
-        assert_eq!(table, expected);
+        let served: BTreeSet<&str> = routes.operations().iter().map(|one| one.id).collect();
+        let described: BTreeSet<&str> = endpoints::ALL.iter().map(|one| one.id).collect();
+        assert_eq!(served, described);
     }
 }

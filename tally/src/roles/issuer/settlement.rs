@@ -22,8 +22,8 @@ use tallystick_proofs::transaction::Transaction;
 use tallystick_store::{Batch, OutboxEntry};
 use tokio::task::JoinSet;
 
-use super::authorizations::indexes;
-use super::{App, Issuer, SETTLE, kinds, now};
+use super::authorizations::put_authorization;
+use super::{App, Issuer, SETTLE, fundings, kinds, now};
 use crate::source;
 
 /// Orders that are worked on at the same time.
@@ -229,20 +229,25 @@ async fn sign(app: &Issuer, order: &Order) -> Result<Transaction, Reason> {
             let body = mint(&funding, network, app.authority, salt, now())?;
             let transaction = body.sign_by(&[&app.authority_signer()?])?;
             funding.progress = Progress::Submitted(transaction.id());
-            let indexes: Vec<_> =
-                funding.holder.iter().map(|id| ("holder", id.0.to_vec())).collect();
             let record = funding.to_bytes();
-            (transaction, Batch::new().put(kinds::FUNDING, *id, version, record, &indexes), id)
+            (
+                transaction,
+                Batch::new().put(
+                    kinds::FUNDING,
+                    *id,
+                    version,
+                    record,
+                    &fundings::indexes(&funding),
+                ),
+                id,
+            )
         }
         Subject::Authorization(id) => {
             let (version, mut made) = app.authorization(id).await?;
             let body = remittance(&made, network, salt, now());
             let transaction = body.sign_by(&[&app.mandate_signer()?])?;
             made.progress = Progress::Submitted(transaction.id());
-            let record = made.to_bytes();
-            let indexes = indexes(&made);
-            let batch = Batch::new().put(kinds::AUTHORIZATION, *id, version, record, &indexes);
-            (transaction, batch, id)
+            (transaction, put_authorization(Batch::new(), version, &made), id)
         }
     };
     let signed = Order { subject: order.subject, transaction: Some(transaction.clone()) };
@@ -291,14 +296,18 @@ async fn finish(
         Subject::Funding(id) => {
             let (version, mut funding) = app.funding(id).await?;
             funding.progress = progress;
-            let indexes: Vec<_> =
-                funding.holder.iter().map(|id| ("holder", id.0.to_vec())).collect();
-            batch = batch.put(kinds::FUNDING, *id, version, funding.to_bytes(), &indexes);
+            batch = batch.put(
+                kinds::FUNDING,
+                *id,
+                version,
+                funding.to_bytes(),
+                &fundings::indexes(&funding),
+            );
         }
         Subject::Authorization(id) => {
             let (version, mut made) = app.authorization(id).await?;
             made.progress = progress;
-            batch = batch.put(kinds::AUTHORIZATION, *id, version, made.to_bytes(), &indexes(&made));
+            batch = put_authorization(batch, version, &made);
             for reserve in &made.reserves {
                 batch = batch.delete(kinds::HOLD, reserve.0, 1);
                 if matches!(progress, Progress::Settled(_)) {

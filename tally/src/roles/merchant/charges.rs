@@ -11,24 +11,32 @@ use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use tallystick_api::Problem;
+use tallystick_api::batch::{BatchAnswer, BatchRequest};
 use tallystick_api::issuer::{AuthorizationRequest, Progress};
 use tallystick_api::merchant::{Charge as Shown, ChargeRequest, WAIT_MAX};
 use tallystick_api::node::CBOR;
+use tallystick_api::operations::merchant as endpoints;
+use tallystick_api::{Page, Problem};
 use tallystick_kernel::{Codec as _, Digest, DurationMs, Reason, hex};
 use tallystick_merchant::charge::{CHARGE_BYTES_MAX, Charge, ChargeState};
 use tallystick_merchant::payment_code;
 use tallystick_proofs::receipt::Receipt;
-use tallystick_store::{Batch, Kind, OutboxEntry};
+use tallystick_store::{Batch, Kind, OutboxEntry, Place};
 use tokio::task::JoinSet;
 
 use super::{App, Merchant};
+use crate::http::batch;
+use crate::http::events::{self, EVENTS_AT_ONCE, LastEventId};
+use crate::http::gate::Caller;
 use crate::http::idempotency::WriteKey;
-use crate::http::{Access, Endpoint, JsonBody, Refusal, Routes, WaitQuery};
+use crate::http::{CursorQuery, JsonBody, Refusal, Routes, WaitQuery};
 use crate::source;
+use crate::stored::latest;
 
 /// Charges by id.
 const CHARGE: Kind = Kind("charge");
+/// The feed of charges.
+const FEED: &[u8] = b"charges";
 /// Verified receipts by charge.
 const RECEIPT: Kind = Kind("receipt");
 /// The outbox of charges that have not ended.
@@ -42,11 +50,13 @@ const IDLE: DurationMs = DurationMs::seconds(60);
 
 /// The endpoints of charges.
 pub fn routes(routes: Routes<App>) -> Routes<App> {
-    let access = Access::Scope("charges");
     routes
-        .add(Endpoint::post("/v1/charges", access), create)
-        .add(Endpoint::get("/v1/charges/{id}", access).waits(WAIT_MAX), charge)
-        .add(Endpoint::get("/v1/charges/{id}/receipt", access), receipt)
+        .add(endpoints::CHARGE, create)
+        .add(endpoints::CHARGE_BATCH, create_each)
+        .add(endpoints::CHARGES, list)
+        .add(endpoints::CHARGE_EVENTS, charge_events)
+        .add(endpoints::CHARGE_STATUS, charge)
+        .add(endpoints::CHARGE_RECEIPT, receipt)
 }
 
 impl Merchant {
@@ -65,7 +75,7 @@ impl Merchant {
     ) -> Result<(), Reason> {
         let (version, charge) = self.charge(id).await?;
         let next = Charge { state, ..charge };
-        let mut batch = Batch::new().put(CHARGE, id, version, next.to_bytes(), &[]);
+        let mut batch = put(Batch::new(), version, &next);
         if let Some(receipt) = receipt {
             batch = batch.put(RECEIPT, id, 0, receipt, &[]);
         }
@@ -130,6 +140,16 @@ impl Merchant {
     }
 }
 
+/// Writes a charge with its index entry, and tells those who follow.
+fn put(batch: Batch, version: u64, charge: &Charge) -> Batch {
+    let index = [("time", charge.created.0.to_be_bytes().to_vec())];
+    batch.put(CHARGE, charge.id, version, charge.to_bytes(), &index).event(
+        FEED,
+        source::now(),
+        charge.id,
+    )
+}
+
 /// Whether a refusal says nothing about the payment, so that asking again may end otherwise.
 fn passes(reason: Reason) -> bool {
     use tallystick_kernel::Group;
@@ -153,6 +173,7 @@ fn shown(charge: &Charge) -> Shown {
         reference: charge.reference().to_string(),
         transaction,
         failure,
+        created_ms: charge.created.0,
     }
 }
 
@@ -161,9 +182,24 @@ async fn create(
     Extension(key): Extension<WriteKey>,
     JsonBody(body): JsonBody<ChargeRequest>,
 ) -> Result<Json<Shown>, Refusal> {
+    charge_code(app, key, body).await.map(Json)
+}
+
+async fn create_each(
+    State(app): State<App>,
+    caller: Caller,
+    JsonBody(body): JsonBody<BatchRequest<ChargeRequest>>,
+) -> Result<Json<BatchAnswer<Shown>>, Refusal> {
+    let answers = Arc::new(app.answers.clone());
+    let write = |key, body| charge_code(Arc::clone(&app), key, body);
+    batch::answer_each(&endpoints::CHARGE_BATCH, &caller, answers, body, write).await.map(Json)
+}
+
+/// Verifies a code, stores the charge and has it worked on.
+pub async fn charge_code(app: App, key: WriteKey, body: ChargeRequest) -> Result<Shown, Refusal> {
     let id: Digest = hex::decode(&key.0)?.try_into().map_err(|_| Reason::Internal)?;
     if let Ok((_, charge)) = app.charge(&id).await {
-        return Ok(Json(shown(&charge)));
+        return Ok(shown(&charge));
     }
     let (now, price) = (source::now(), (body.currency, body.amount));
     let made = Charge::new(id, &body.order, source::random()?, &body.code, price, now)?;
@@ -174,12 +210,11 @@ async fn create(
         tracing::warn!(%failure, "a chain could not be stored");
     }
     let batch = Batch::new()
-        .put(CHARGE, id, 0, made.to_bytes(), &[])
         .push(OPEN, id, now, Vec::new())
         .audit(now, format!("charge {} of {}", hex::encode(&id), made.amount));
-    app.store.write(batch).await?;
+    app.store.write(put(batch, 0, &made)).await?;
     app.change();
-    Ok(Json(shown(&made)))
+    Ok(shown(&made))
 }
 
 async fn charge(
@@ -199,6 +234,40 @@ async fn charge(
             return Ok(Json(shown(&charge)));
         }
     }
+}
+
+async fn list(State(app): State<App>, cursor: CursorQuery) -> Result<Json<Page<Shown>>, Refusal> {
+    Ok(Json(latest_charges(&app, latest::place(&cursor)?).await?))
+}
+
+/// A page of charges, the latest first.
+pub async fn latest_charges(app: &App, place: Option<Place>) -> Result<Page<Shown>, Reason> {
+    let found = latest::read(&app.store, CHARGE, "time", &[], place).await?;
+    latest::page(found, |record| {
+        let charge = Charge::from_bytes(&record.bytes, CHARGE_BYTES_MAX);
+        charge.map(|charge| shown(&charge)).map_err(|_| Reason::StorageCorrupt)
+    })
+}
+
+/// Streams charges whenever one changes; for a caller with a till's key of either kind.
+pub async fn charge_events(
+    State(app): State<App>,
+    LastEventId(last): LastEventId,
+) -> Result<impl IntoResponse, Refusal> {
+    let newest = app.store.last_event().await?;
+    let (after, changed) = (last.unwrap_or(newest).min(newest), app.changed.subscribe());
+    events::stream(after, changed, move |after| {
+        let app = Arc::clone(&app);
+        async move {
+            let found = app.store.events(FEED, after, EVENTS_AT_ONCE).await?;
+            let mut numbered = Vec::with_capacity(found.len());
+            for event in found {
+                let (_, charge) = app.charge(&event.bytes).await?;
+                numbered.push(events::numbered(event.sequence, &shown(&charge)));
+            }
+            Ok(numbered)
+        }
+    })
 }
 
 async fn receipt(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {

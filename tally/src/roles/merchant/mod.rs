@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tallystick_api::Client;
 use tallystick_api::issuer::IssuerClient;
 use tallystick_api::merchant::Merchant as Shown;
+use tallystick_api::operations::{self, merchant as endpoints};
 use tallystick_kernel::{AccountId, Reason};
 use tallystick_merchant::payment_code::TillTrust;
 use tallystick_proofs::genesis::Genesis;
@@ -27,10 +28,10 @@ use crate::config::{self, Config};
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::http::api_keys::{ApiKeyEntry, ApiKeys};
-use crate::http::{Access, Endpoint, Gate, Refusal, Routes, server};
+use crate::http::{Gate, Refusal, Routes, server};
 use crate::machine_key::MachineKey;
 use crate::secret_file::SecretFile;
-use crate::stored::StoredAnswers;
+use crate::stored::{StoredAnswers, StoredSessions};
 use crate::up::MACHINE_KEY_FILE;
 use crate::up::founding::{self, GENESIS_FILE, Network};
 use crate::up::plan::{Role, beside};
@@ -79,6 +80,10 @@ pub struct Merchant {
     pub genesis: Genesis,
     /// The state.
     pub store: Store,
+    /// Sessions at the pages.
+    pub sessions: StoredSessions,
+    /// Answers to keyed writes.
+    pub answers: StoredAnswers,
     /// The issuer, with our key there.
     pub issuer: IssuerClient,
     /// The data folder, for what tills read from it.
@@ -102,8 +107,9 @@ impl Merchant {
 /// Every endpoint of a merchant.
 pub fn routes(gate: Gate) -> Routes<App> {
     let routes = Routes::new(gate)
-        .add(Endpoint::get("/readyz", Access::Public), ready)
-        .add(Endpoint::get("/v1/merchant", Access::Public), merchant);
+        .add(operations::READYZ, ready)
+        .add(operations::OPENAPI, super::openapi("merchant"))
+        .add(endpoints::MERCHANT, merchant);
     charges::routes(routes)
 }
 
@@ -141,7 +147,9 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             name: config.name,
             account: config.account.parse()?,
             genesis,
-            store: store.clone(),
+            sessions: StoredSessions::new(store.clone()),
+            answers: StoredAnswers::new(store.clone()),
+            store,
             issuer,
             folder: folder.path().to_owned(),
             trust: RwLock::new(trust::read(folder.path()).ok()),
@@ -150,7 +158,9 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
         let gate = Gate {
             public_url: format!("http://{listen}"),
             api_keys: ApiKeys::new(config.api_keys)?,
-            answers: Some(Arc::new(StoredAnswers::new(store))),
+            sessions: Some(Arc::new(app.sessions.clone())),
+            answers: Some(Arc::new(app.answers.clone())),
+            cookie: "tally_merchant",
             ..Gate::default()
         };
         let router = routes(gate).into_router(Arc::clone(&app));
@@ -196,17 +206,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_endpoints_of_a_merchant_and_who_may_call_them_are_these() {
-        let routes = routes(Gate::default());
-        let table: Vec<String> = routes.endpoints().iter().map(Endpoint::row).collect();
-        let expected = [
-            "GET /livez Public",
-            "GET /readyz Public",
-            "GET /v1/merchant Public",
-            "POST /v1/charges Scope(\"charges\") keyed",
-            "GET /v1/charges/{id} Scope(\"charges\")",
-            "GET /v1/charges/{id}/receipt Scope(\"charges\")",
-        ];
-        assert_eq!(table, expected);
+    fn a_merchant_serves_every_endpoint_of_its_interface() {
+        let served: Vec<&str> = routes(Gate::default()).operations().iter().map(|o| o.id).collect();
+        let described: Vec<&str> = endpoints::ALL.iter().map(|o| o.id).collect();
+        assert_eq!(served, described);
     }
 }

@@ -1,0 +1,120 @@
+//! Visitors of the pages: a session in a cookie, and a token in every form.
+//!
+//! Invariants: a cookie is never sent to a write from another site (`SameSite=Strict`), and no
+//! write of a visitor is done without the form's token, which follows from the session and which
+//! only pages of this role know.
+
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue};
+use subtle::ConstantTimeEq as _;
+use tallystick_kernel::{DurationMs, LabelledHash, Reason, hex};
+
+/// The header that carries the token of the form where a script makes the request.
+pub const FORM_TOKEN_HEADER: &str = "X-Form-Token";
+/// The field that carries it in a form.
+pub const FORM_TOKEN_FIELD: &str = "form_token";
+
+/// A visit: the session's form token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visit {
+    form_token: String,
+}
+
+impl Visit {
+    /// The visit of a session.
+    pub fn of(session_token: &str) -> Visit {
+        let digest =
+            LabelledHash::new("tallystick/form-token/1").part(session_token.as_bytes()).finish();
+        Visit { form_token: hex::encode(&digest) }
+    }
+
+    /// What a page puts into its forms.
+    pub fn form_token(&self) -> &str {
+        &self.form_token
+    }
+
+    /// [`Reason::Forbidden`] for a write that does not come from a page of ours: without the token
+    /// of the form, or from another site by what the browser says.
+    pub fn check_form(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Reason> {
+        let site = headers.get("Sec-Fetch-Site").map(HeaderValue::as_bytes);
+        if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+            return Err(Reason::Forbidden);
+        }
+        let in_header = headers.get(FORM_TOKEN_HEADER).map(HeaderValue::as_bytes);
+        let given = in_header.or_else(|| field(body));
+        let given = given.unwrap_or_default();
+        if bool::from(given.ct_eq(self.form_token.as_bytes())) {
+            Ok(())
+        } else {
+            Err(Reason::Forbidden)
+        }
+    }
+}
+
+/// The token of a form, which needs no decoding: it is hexadecimal.
+fn field(body: &[u8]) -> Option<&[u8]> {
+    let mut fields = body.split(|byte| *byte == b'&');
+    fields.find_map(|field| {
+        field.strip_prefix(FORM_TOKEN_FIELD.as_bytes()).and_then(|rest| rest.strip_prefix(b"="))
+    })
+}
+
+/// The value of a cookie.
+pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';'));
+    pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+/// Has the browser keep a session for `life`, or forget it (`life` zero). `Secure` is asked for
+/// where the role is served by TLS.
+///
+/// Returns [`Reason::Internal`] for a token that a header cannot hold.
+pub fn keep(
+    headers: &mut HeaderMap,
+    name: &str,
+    token: &str,
+    life: DurationMs,
+    public_url: &str,
+) -> Result<(), Reason> {
+    let secure = if public_url.starts_with("https:") { "; Secure" } else { "" };
+    let seconds = life.0 / 1000;
+    let text =
+        format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
+    let mut value = HeaderValue::from_str(&text).map_err(|_| Reason::Internal)?;
+    value.set_sensitive(true);
+    headers.append(SET_COOKIE, value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_needs_the_token_of_its_own_session() {
+        let (visit, other) = (Visit::of("tls_one"), Visit::of("tls_two"));
+        let mut headers = HeaderMap::new();
+        let body = format!("amount=1&form_token={}", visit.form_token());
+        assert_eq!(visit.check_form(&headers, body.as_bytes()), Ok(()));
+        assert_eq!(other.check_form(&headers, body.as_bytes()), Err(Reason::Forbidden));
+        assert_eq!(visit.check_form(&headers, b""), Err(Reason::Forbidden));
+        headers.insert(FORM_TOKEN_HEADER, HeaderValue::from_str(visit.form_token()).unwrap());
+        assert_eq!(visit.check_form(&headers, b""), Ok(()));
+        headers.insert("Sec-Fetch-Site", HeaderValue::from_static("cross-site"));
+        assert_eq!(visit.check_form(&headers, body.as_bytes()), Err(Reason::Forbidden));
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others_and_kept_from_scripts() {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, HeaderValue::from_static("a=1; tally_issuer=tls_x; b=2"));
+        assert_eq!(cookie(&headers, "tally_issuer"), Some("tls_x"));
+        assert_eq!(cookie(&headers, "tally"), None);
+        let mut answer = HeaderMap::new();
+        keep(&mut answer, "tally_issuer", "tls_x", DurationMs::seconds(60), "https://x").unwrap();
+        let text = answer[SET_COOKIE].to_str().unwrap();
+        let expected = "tally_issuer=tls_x; Path=/; HttpOnly; SameSite=Strict; Max-Age=60; Secure";
+        assert_eq!(text, expected);
+    }
+}
