@@ -4,9 +4,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use tallystick_api::NodeClient;
 use tallystick_api::client::Repeat;
 use tallystick_api::issuer::Empty;
-use tallystick_api::node::NodeClient;
 use tallystick_api::{Client, Page, Problem, json};
 use tallystick_kernel::{DurationMs, Reason};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use tallystick_api::Client;
+use tallystick_api::NodeClient;
 use tallystick_api::issuer::IssuerClient;
-use tallystick_api::node::NodeClient;
 use tallystick_api::provisioner::ProvisionerClient;
 use tallystick_kernel::{Amount, CurrencyCode, Reason};
 use tallystick_proofs::genesis::Genesis;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use tallystick_api::NodeClient;
 use tallystick_api::issuer::Progress;
-use tallystick_api::node::{NodeClient, Reception, TransactionState};
+use tallystick_api::node::{Reception, TransactionState};
 use tallystick_crypto::key_store::{KeyPurpose, StoredSigner};
 use tallystick_kernel::{Amount, Codec as _, DurationMs, Salt, TransactionId};
 use tallystick_proofs::action::Action;

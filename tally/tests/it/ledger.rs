@@ -1,6 +1,7 @@
 //! A node's HTTP interface, with real money: minted, paid, proven.
 
-use tallystick_api::node::{NodeClient, Reception, TransactionState};
+use tallystick_api::NodeClient;
+use tallystick_api::node::{Reception, TransactionState};
 use tallystick_crypto::SigningKey;
 use tallystick_crypto::key_store::{KeyPurpose, StoredSigner};
 use tallystick_kernel::limits::GENESIS_BYTES_MAX;

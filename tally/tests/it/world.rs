@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use tallystick_api::Client;
+use tallystick_api::NodeClient;
 use tallystick_api::merchant::{Charge, ChargeRequest, MerchantClient};
-use tallystick_api::node::NodeClient;
 use tallystick_kernel::{Amount, CurrencyCode, DurationMs};
 use tallystick_proofs::payment_code::{self, PaymentClaims};
 use tallystick_tally::commands::network_file::NetworkFile;

@@ -2,8 +2,8 @@
 //! the ledger that is verified here.
 
 use serde::Serialize;
+use tallystick_api::NodeClient;
 use tallystick_api::issuer::{Payment, Progress};
-use tallystick_api::node::NodeClient;
 use tallystick_kernel::{Reason, TransactionId};
 use tallystick_proofs::receipt::{Receipt, VerifiedReceipt};
 

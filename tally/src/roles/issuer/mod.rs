@@ -14,8 +14,8 @@ pub mod settlement;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::State;
+use tallystick_api::NodeClient;
 use tallystick_api::issuer::Progress;
-use tallystick_api::node::NodeClient;
 use tallystick_api::operations;
 use tallystick_crypto::key_store::{KeyAlgorithm, KeyPurpose, StoredSigner};
 use tallystick_crypto::{KeyStore as _, PublicKey, SoftwareKeyStore};

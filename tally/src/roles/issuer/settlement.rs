@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tallystick_api::ApiError;
-use tallystick_api::node::{NodeClient, Reception, TransactionState, TransactionStatus};
+use tallystick_api::NodeClient;
+use tallystick_api::node::{Reception, TransactionState, TransactionStatus};
 use tallystick_issuer::funding::Funding;
 use tallystick_issuer::settlement::{
     Next, ORDER_BYTES_MAX, Order, Progress, Seen, Subject, mint, remittance,
