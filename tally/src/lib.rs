@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock_text;
 pub mod commands;
 pub mod config;
+pub mod console;
 pub mod data_folder;
 pub mod failure;
 pub mod http;

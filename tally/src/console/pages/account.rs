@@ -1,0 +1,92 @@
+//! The page of an account: what it holds, as tally sticks, and whose it is.
+
+use maud::{Markup, html};
+use tallystick_kernel::AccountId;
+
+use crate::console::identifier::identifier;
+use crate::console::layout;
+use crate::console::money::{Money, money_large};
+use crate::console::notice::empty;
+use crate::console::stick::{Kind, Segment, stick};
+
+/// An account as the ledger has it.
+#[derive(Clone, Debug)]
+pub struct AccountView {
+    /// The account.
+    pub id: AccountId,
+    /// How many of its keys must sign.
+    pub threshold: u64,
+    /// Its keys.
+    pub keys: Vec<String>,
+    /// What it holds, by currency.
+    pub holdings: Vec<Holding>,
+    /// Whether there are more reserves than are shown.
+    pub has_more: bool,
+}
+
+/// What an account holds of one currency.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    /// All of it.
+    pub total: Money,
+    /// What is not reserved.
+    pub free: Money,
+    /// The reserves: how much, and whether it is locked to a mandate.
+    pub reserves: Vec<(Money, bool)>,
+}
+
+/// The page.
+pub fn account(view: &AccountView) -> Markup {
+    html! {
+        (layout::head("Account", &crate::console::identifier::short(&view.id.to_string()), None))
+        div data-part="holdings" { (holdings(&view.holdings)) }
+        @if view.has_more {
+            p.quiet { "There are more reserves than are shown; " a href={ "/v1/accounts/" (view.id) "/reserves" } { "all of them as JSON" } "." }
+        }
+        section.section aria-labelledby="owners" {
+            h2 #owners { "Owners" }
+            dl.terms {
+                div { dt { "Account" } dd { (identifier(&view.id.to_string(), "account")) } }
+                div { dt { "Must sign" } dd { (view.threshold) " of " (view.keys.len()) } }
+                @for key in &view.keys {
+                    div { dt { "Key" } dd { (identifier(key, "key")) } }
+                }
+            }
+        }
+    }
+}
+
+/// Sheets with one tally stick for each currency.
+pub fn holdings(holdings: &[Holding]) -> Markup {
+    if holdings.is_empty() {
+        return empty(
+            "Nothing here yet. What is paid to this account appears as a stick of free balance; reserves are notched off it.",
+        );
+    }
+    html! {
+        @for (index, holding) in holdings.iter().enumerate() {
+            section.sheet aria-label={ "Holdings in " (holding.total.currency) } {
+                div.row.row-spread {
+                    (money_large(&holding.total))
+                    span.quiet { (holding.reserves.len()) " reserved, " (holding.free.digits()) " free" }
+                }
+                (stick(&format!("stick{index}"), &segments(holding)))
+            }
+        }
+    }
+}
+
+fn segments(holding: &Holding) -> Vec<Segment> {
+    let kind = |is_locked: bool| if is_locked { Kind::Locked } else { Kind::Open };
+    let mut segments: Vec<Segment> = holding
+        .reserves
+        .iter()
+        .map(|(money, is_locked)| Segment { kind: kind(*is_locked), money: *money })
+        .collect();
+    if !holding.free.amount.is_zero() || segments.is_empty() {
+        let free = Segment { kind: Kind::Free, money: holding.free };
+        let place = segments.len().min(crate::console::stick::SEGMENTS_MAX - 1);
+        segments.insert(place, free);
+    }
+    segments
+}

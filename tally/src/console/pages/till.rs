@@ -1,0 +1,172 @@
+//! The till: an amount, a code by camera, file or paste, and what becomes of the charge.
+
+use maud::{Markup, html};
+use tallystick_kernel::{Reason, TransactionId};
+
+use super::holder::{Stage, stage};
+use super::missing::sentence;
+use crate::console::badge::Tone;
+use crate::console::form;
+use crate::console::identifier::linked;
+use crate::console::layout;
+use crate::console::money::{Money, money, money_large};
+use crate::console::notice::{empty, notice};
+use crate::console::table::{Cell, Row, table};
+
+/// What the merchant shows at the till.
+#[derive(Clone, Debug)]
+pub struct TillView {
+    /// The merchant's name.
+    pub name: String,
+    /// The currency's code.
+    pub currency: String,
+    /// The latest charges, the newest first.
+    pub charges: Vec<ChargeEntry>,
+    /// The form token.
+    pub form_token: String,
+    /// The network's pages.
+    pub network: String,
+    /// Why the last charge was refused.
+    pub refused: Option<Reason>,
+    /// What was typed for it.
+    pub amount: String,
+}
+
+/// A charge.
+#[derive(Clone, Debug)]
+pub struct ChargeEntry {
+    /// Its id at the merchant.
+    pub id: String,
+    /// What it is for.
+    pub order: String,
+    /// How much.
+    pub amount: Money,
+    /// How far it is.
+    pub state: Stage,
+    /// The remittance.
+    pub transaction: Option<TransactionId>,
+    /// Why it failed.
+    pub failure: Option<Reason>,
+}
+
+/// The till.
+pub fn till(view: &TillView) -> Markup {
+    html! {
+        (layout::head("Till", &view.name, None))
+        @if let Some(reason) = view.refused { (notice(Tone::Bad, &sentence(reason))) }
+        div.columns {
+            (charge_form(view))
+            section.section data-part="charges" aria-labelledby="charges" {
+                h2 #charges { "Charges" }
+                (charges(view))
+            }
+        }
+    }
+}
+
+fn charge_form(view: &TillView) -> Markup {
+    html! {
+        form.sheet.form method="post" action="/till" data-till data-form-token=(view.form_token) aria-labelledby="new" {
+            h2 #new { "New charge" }
+            (form::token(&view.form_token))
+            div.field {
+                label for="amount" { "Amount in " (view.currency) }
+                input.amount #amount name="amount" required inputmode="decimal" autocomplete="off" placeholder="0.00" pattern="[0-9]+([.][0-9]+)?" value=(view.amount);
+            }
+            div.field {
+                label for="order" { "Order" }
+                input #order name="order" autocomplete="off" maxlength="64" aria-describedby="order-hint";
+                p.hint #order-hint { "Your own text; only a salted hash of it leaves the till." }
+            }
+            fieldset.field {
+                legend { "The holder's code" }
+                div.row data-till-ways hidden {
+                    button.button-plain.button-small type="button" data-till-camera { "Scan with the camera" }
+                    label.button.button-plain.button-small for="picture" { "Read a picture" }
+                    input.visually-hidden #picture type="file" accept="image/png,image/jpeg" data-till-picture;
+                }
+                div.camera data-till-viewfinder hidden {
+                    video playsinline muted aria-label="What the camera sees" {}
+                    button.button-plain.button-small type="button" data-till-camera-stop { "Stop the camera" }
+                }
+                label.visually-hidden for="code" { "Text of the code" }
+                textarea #code name="code" required spellcheck="false" autocomplete="off" placeholder="or paste it here: TLY1:…" {}
+                p data-till-status role="status" {}
+            }
+            button type="submit" { "Charge" }
+        }
+    }
+}
+
+fn charges(view: &TillView) -> Markup {
+    if view.charges.is_empty() {
+        return empty(
+            "No charges yet. The first one appears here and is followed until it is proven.",
+        );
+    }
+    let row = |entry: &ChargeEntry| Row {
+        key: entry.id.clone(),
+        cells: vec![
+            Cell::new(html! { a href={ "/till/charges/" (entry.id) } { (order_name(entry)) } }),
+            Cell::new(stage(entry.state)),
+            Cell::number(money(&entry.amount)),
+        ],
+    };
+    let rows: Vec<Row> = view.charges.iter().map(row).collect();
+    table("Charges", &["Order", "State", "Amount"], &rows)
+}
+
+fn order_name(entry: &ChargeEntry) -> &str {
+    if entry.order.is_empty() { "without order" } else { &entry.order }
+}
+
+/// The page of one charge.
+pub fn charge(entry: &ChargeEntry, network: &str) -> Markup {
+    let reached = match entry.state {
+        Stage::Accepted | Stage::Failed => 0,
+        Stage::Submitted => 1,
+        Stage::Settled => 3,
+    };
+    html! {
+        (layout::head("Charge", order_name(entry), None))
+        section.sheet data-part="charge" aria-label="State" {
+            div.row.row-spread { (money_large(&entry.amount)) (stage(entry.state)) }
+            @if let Some(reason) = entry.failure {
+                (notice(Tone::Bad, &format!("{} ({})", sentence(reason), reason.code())))
+            } @else {
+                ol.steps {
+                    (step(reached > 0, reached == 0, "Code verified", "offline, against the issuer's certificate"))
+                    (step(reached > 1, reached == 1, "Authorised", "the issuer holds the holder's reserves"))
+                    (step(reached > 2, false, "Proven", "the receipt was verified from the genesis file"))
+                }
+            }
+            @if entry.state == Stage::Settled {
+                div.row {
+                    a.button href={ "/till/charges/" (entry.id) "/receipt" } download={ (entry.id) ".tally" } { "Download receipt" }
+                    @if let Some(id) = entry.transaction.map(|id| id.to_string()) {
+                        a.button.button-plain href={ (network) "/payments/" (id) } { "Verify on the network" }
+                    }
+                }
+                @if let Some(id) = entry.transaction.map(|id| id.to_string()) {
+                    p.quiet.small { "Transaction " (linked(&id, "transaction", &format!("{network}/payments/{id}"))) }
+                }
+            }
+        }
+        p { a href="/till" { "Next charge" } }
+    }
+}
+
+fn step(is_done: bool, is_now: bool, title: &str, detail: &str) -> Markup {
+    let class = match (is_done, is_now) {
+        (true, _) => "step step-done",
+        (false, true) => "step step-now",
+        (false, false) => "step",
+    };
+    let said = if is_done { "done: " } else { "" };
+    html! {
+        li class=(class) {
+            strong { span.visually-hidden { (said) } (title) }
+            span.detail { (detail) }
+        }
+    }
+}
