@@ -11,8 +11,10 @@ use tallystick_kernel::{
 use tallystick_ledger::{Account, Admitted, Currency, Reserve, receipts};
 use tallystick_proofs::acknowledgement::AcknowledgementCertificate;
 use tallystick_proofs::finality::FinalityCertificate;
+use tallystick_proofs::header::Entry;
 use tallystick_proofs::receipt::Receipt;
 use tallystick_proofs::result::TransactionResult;
+use tallystick_proofs::transaction::Transaction;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::archive;
@@ -286,6 +288,11 @@ impl NodeHandle {
         let kv = Arc::clone(&self.shared.core().kv);
         let Some(block) = archive::block(kv.as_ref(), height)? else { return Ok(None) };
         Ok(Some((block, archive::certificate(kv.as_ref(), height)?)))
+    }
+
+    /// The transaction behind an entry of a block.
+    pub fn transaction(&self, entry: &Entry) -> Result<Option<Arc<Transaction>>, Reason> {
+        self.shared.core().transaction(entry)
     }
 
     /// The genesis file's bytes.

@@ -203,6 +203,7 @@ fn holder_view() -> HolderView {
         transaction: (place > 0).then(|| TransactionId(id(place))),
     };
     HolderView {
+        id: "demo".to_owned(),
         name: "demo".to_owned(),
         account: Some(AccountId(id(7))),
         holdings: Some(holdings()),
@@ -238,6 +239,7 @@ fn operator_view() -> OperatorView {
         authorizations: (0..4).map(settlement).collect(),
         certificates: (0..2).map(certificate).collect(),
         form_token: "token".to_owned(),
+        once: "once".to_owned(),
         network: "http://127.0.0.1:7300".to_owned(),
         currency: "TLY".to_owned(),
         outcome: Some(Ok("100.00 TLY are on their way to demo.".to_owned())),

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, GrayImage, ImageFormat, ImageReader, Limits, Luma, imageops};
 use qrcode::render::unicode::Dense1x2;
-use qrcode::{EcLevel, QrCode};
+use qrcode::{Color, EcLevel, QrCode};
 use tallystick_kernel::Reason;
 
 /// Bytes of an image file that is read at most.
@@ -16,6 +16,26 @@ pub fn to_png(text: &str) -> Result<Vec<u8>, Reason> {
     let mut png = Cursor::new(Vec::new());
     image.write_to(&mut png, ImageFormat::Png).map_err(|_| Reason::Internal)?;
     Ok(png.into_inner())
+}
+
+/// Draws `text` as SVG with the quiet zone, one unit for each module, dark on white; for a page that
+/// scales it. [`Reason::TooLarge`] for more than a QR code holds.
+pub fn to_svg(text: &str) -> Result<String, Reason> {
+    let code = code(text)?;
+    let width = code.width();
+    let side = width + 2 * QUIET;
+    let mut path = String::new();
+    for (place, color) in code.to_colors().into_iter().enumerate() {
+        if color == Color::Dark {
+            let (x, y) = (place % width + QUIET, place / width + QUIET);
+            path.push_str(&format!("M{x} {y}h1v1h-1z"));
+        }
+    }
+    Ok(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" \
+         shape-rendering=\"crispEdges\"><path fill=\"#fff\" d=\"M0 0h{side}v{side}H0z\"/>\
+         <path d=\"{path}\"/></svg>"
+    ))
 }
 
 /// Draws `text` for a terminal with dark letters on light ground or the other way round: half
@@ -87,6 +107,8 @@ fn on_white(image: DynamicImage) -> GrayImage {
 }
 
 const MODULE: u32 = 6;
+/// Modules of white around a code.
+const QUIET: usize = 4;
 const SIDE_MIN: u32 = 21;
 const SIDE_MAX: u32 = 8192;
 const DECODED_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -143,6 +165,15 @@ mod tests {
         assert_eq!(from_image(&png.into_inner()), Err(Reason::CodeNotFound));
         assert_eq!(from_image(b"not an image"), Err(Reason::ImageUnreadable));
         assert_eq!(from_image(&[]), Err(Reason::ImageUnreadable));
+    }
+
+    #[test]
+    fn a_drawing_for_pages_holds_every_dark_module_once() {
+        let drawn = to_svg("TLY1:A").unwrap();
+        let dark = code("TLY1:A").unwrap().to_colors();
+        let dark = dark.into_iter().filter(|color| *color == Color::Dark).count();
+        assert_eq!(drawn.matches("h1v1h-1z").count(), dark);
+        assert_eq!(to_svg(&sample(5000)), Err(Reason::TooLarge));
     }
 
     #[test]

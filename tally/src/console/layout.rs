@@ -1,11 +1,13 @@
 //! The frame of every page: title, the way between the roles, skip link, theme switch, foot.
 
 use maud::{DOCTYPE, Markup, html};
+use serde::{Deserialize, Serialize};
 
 use super::files;
 
 /// Where the pages of the roles are; empty where a role has none that is known here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Links {
     /// A node.
     pub network: String,
@@ -107,7 +109,7 @@ fn bar(page: &Page<'_>) -> Markup {
                 div.bar-end {
                     @if page.live.is_some() { span.live data-live-lamp { "connecting" } }
                     @if let Some(form_token) = page.logged_in {
-                        form method="post" action="/logout" {
+                        form method="post" action=(logout(page.place)) {
                             (super::form::token(form_token))
                             button.button-plain.button-small type="submit" { "Log out" }
                         }
@@ -121,6 +123,14 @@ fn bar(page: &Page<'_>) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// Where the session of this part of the console is ended.
+const fn logout(place: Place) -> &'static str {
+    match place {
+        Place::Operator => "/operator/logout",
+        _ => "/logout",
     }
 }
 

@@ -119,7 +119,7 @@ fn percent(hundredths: u64) -> String {
 fn notch(at: u64) -> Markup {
     html! {
         svg x=(percent(at)) y="0" overflow="visible" {
-            path.stick-notch d="M-9 13 L-1 36 Q0 38 1 36 L9 13" {}
+            path.stick-notch d="M-6.500 13 L-1 34 Q0 36 1 34 L6.500 13" {}
         }
     }
 }

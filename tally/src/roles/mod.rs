@@ -4,7 +4,9 @@ pub mod issuer;
 pub mod merchant;
 pub mod node;
 pub mod node_json;
+pub mod node_pages;
 pub mod node_routes;
+pub mod pages;
 pub mod provisioner;
 
 use std::path::PathBuf;

@@ -11,9 +11,10 @@ use tallystick_ledger::Rules;
 use tallystick_node::Running;
 use zeroize::Zeroizing;
 
-use super::{RoleArgs, node_routes};
+use super::{RoleArgs, node_pages, node_routes};
 use crate::commands::receipt::read_genesis;
 use crate::config::{self, Config};
+use crate::console::layout::Links;
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::http::{Gate, server};
@@ -39,6 +40,9 @@ pub struct NodeConfig {
     pub listen_peers: SocketAddr,
     /// The validators of the genesis file, this one among them, and where they listen.
     pub peers: Vec<Peer>,
+    /// Where the pages of the other roles are.
+    #[serde(default)]
+    pub console: Links,
 }
 
 /// Where a validator listens for others.
@@ -71,7 +75,8 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
     let handle = running.handle.clone();
     let public_url = format!("http://{}", config.listen);
     let gate = Gate { public_url, ..Gate::default() };
-    let router = node_routes::routes(gate).into_router(node_routes::App::new(handle.clone(), name));
+    let app = node_routes::App::new(handle.clone(), name, config.console.clone());
+    let router = node_pages::routes(node_routes::routes(gate)).into_router(app);
     tracing::info!(listen = %config.listen, peers = %config.listen_peers, "node serves");
     runtime.block_on(async {
         let engine = tokio::task::spawn_blocking(move || running.join());
@@ -132,6 +137,7 @@ pub fn plan(folder: &Path, network: &Network, index: usize) -> Result<Role, Fail
         machine_key: beside(MACHINE_KEY_FILE),
         listen_peers: shape.node_peers(index),
         peers: network.validators.iter().enumerate().map(peer).collect(),
+        console: shape.pages(),
     };
     Ok(Role {
         name: node_name(index),

@@ -24,6 +24,7 @@ use tallystick_node::{NodeHandle, SubmissionOutcome};
 use tallystick_proofs::header::Entry;
 
 use super::node_json;
+use crate::console::layout::Links;
 use crate::http::events::{self, EVENTS_AT_ONCE, LastEventId};
 use crate::http::page::page;
 use crate::http::request::read_json;
@@ -32,14 +33,15 @@ use crate::http::{CursorQuery, Gate, Refusal, Routes, WaitQuery, path_value};
 /// What the handlers work on.
 #[derive(Clone)]
 pub struct App {
-    node: NodeHandle,
-    name: String,
+    pub(super) node: NodeHandle,
+    pub(super) name: String,
+    pub(super) links: Links,
 }
 
 impl App {
-    /// The node and its network's name.
-    pub fn new(node: NodeHandle, name: String) -> App {
-        App { node, name }
+    /// The node, its network's name, and where the pages of the other roles are.
+    pub fn new(node: NodeHandle, name: String, links: Links) -> App {
+        App { node, name, links }
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tallystick_kernel::Reason;
 
+use crate::console::layout::Links;
 use crate::failure::Failure;
 use crate::http::server;
 
@@ -58,6 +59,16 @@ impl Shape {
     pub fn address(&self, offset: usize) -> SocketAddr {
         // `check` keeps the greatest offset inside the range of ports.
         SocketAddr::new(self.host, self.base_port.saturating_add(offset as u16))
+    }
+
+    /// Where the pages of the roles are; those of the network are the first node's.
+    pub fn pages(&self) -> Links {
+        let at = |address: SocketAddr| format!("http://{address}");
+        Links {
+            network: at(self.node_http(0)),
+            issuer: at(self.issuer()),
+            merchant: at(self.merchant()),
+        }
     }
 
     /// Where the issuer serves.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::children::Running;
 use super::founding::Network;
+use crate::console::layout::Links;
 use crate::data_folder::{DataFolder, write_atomically};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -51,6 +52,7 @@ struct Up<'a> {
     pid: u32,
     ready_ms: u64,
     roles: Vec<Process<'a>>,
+    pages: Links,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +101,7 @@ pub fn show(
             text.push_str(&row);
         }
         text.push_str(&format!("\nready after {} ms; Ctrl-C stops everything\n", up.ready_ms));
+        text.push_str(&format!("the network in a browser: {}\n", up.pages.network));
         text.push_str(&next_command(folder.path()));
         text
     });
@@ -116,6 +119,7 @@ fn up<'a>(network: &'a Network, children: &'a [Running], ready_after: Duration) 
         pid: std::process::id(),
         ready_ms: u64::try_from(ready_after.as_millis()).unwrap_or(u64::MAX),
         roles: children.iter().map(process).collect(),
+        pages: network.shape.pages(),
     }
 }
 

@@ -16,6 +16,8 @@ use crate::console::table::{Cell, Row, table};
 /// What the issuer shows a holder.
 #[derive(Clone, Debug)]
 pub struct HolderView {
+    /// The holder's id.
+    pub id: String,
     /// The login name.
     pub name: String,
     /// The linked account, if there is one.
@@ -98,7 +100,7 @@ fn held(view: &HolderView) -> Markup {
 /// The code: this browser has a key of its own, which signs each code and cannot be copied.
 fn code(view: &HolderView) -> Markup {
     html! {
-        section.sheet.code-card aria-labelledby="code" data-code data-form-token=(view.form_token) {
+        section.sheet.code-card aria-labelledby="code" data-code data-holder=(view.id) data-form-token=(view.form_token) {
             h2 #code { "Pay" }
             p.quiet.small data-code-hint { "Makes a key in this browser, has it certified, and shows a code that lives for a minute and pays once." }
             form.form data-code-form {
@@ -133,7 +135,7 @@ fn payments(view: &HolderView) -> Markup {
             None => html! { span.quiet { "not yet" } },
         };
         Row {
-            key: transaction.clone().unwrap_or_else(|| format!("{} {payee}", entry.time.0)),
+            key: transaction.unwrap_or_else(|| format!("{} {payee}", entry.time.0)),
             cells: vec![
                 Cell::new(moment(entry.time)),
                 Cell::new(identifier(&payee, "payee")),

@@ -143,7 +143,7 @@ pub fn transactions(lines: &[TransactionLine]) -> Markup {
                 }
                 None => html! { span.quiet { "none" } },
             }),
-            Cell::number(html! { a href={ "/blocks/" (line.height) } { (line.height) } }),
+            Cell::new(html! { a.digits href={ "/blocks/" (line.height) } { (line.height) } }),
             Cell::new(outcome(line.is_success)),
             Cell::number(match &line.amount {
                 Some(amount) => money(amount),
@@ -164,7 +164,7 @@ fn blocks(lines: &[BlockLine]) -> Markup {
     let row = |line: &BlockLine| Row {
         key: line.height.to_string(),
         cells: vec![
-            Cell::number(html! { a href={ "/blocks/" (line.height) } { (line.height) } }),
+            Cell::new(html! { a.digits href={ "/blocks/" (line.height) } { (line.height) } }),
             Cell::new(moment(line.time)),
             Cell::number(html! { (line.proposer) }),
             Cell::number(html! { (line.count) }),
@@ -178,7 +178,7 @@ fn validators(view: &NetworkView) -> Markup {
     let row = |(place, key): (usize, &String)| Row {
         key: key.clone(),
         cells: vec![
-            Cell::number(html! { (place) }),
+            Cell::new(html! { span.digits { (place) } }),
             Cell::new(identifier(key, "key of a validator")),
         ],
     };
@@ -205,6 +205,11 @@ pub fn action_name(action: &str) -> String {
         "remit" => "payment".to_owned(),
         "mint" => "issue".to_owned(),
         "burn" => "redemption".to_owned(),
+        "account open" => "open account".to_owned(),
+        "reserve open" => "open reserves".to_owned(),
+        "reserve close" => "close reserves".to_owned(),
+        "unlock request" => "ask to unlock".to_owned(),
+        "" => "unknown".to_owned(),
         _ => words,
     }
 }

@@ -27,6 +27,8 @@ pub struct OperatorView {
     pub certificates: Vec<CertificateEntry>,
     /// The form token.
     pub form_token: String,
+    /// Random; makes the form that gives money serve once.
+    pub once: String,
     /// The network's pages.
     pub network: String,
     /// The currency's code.
@@ -110,6 +112,7 @@ fn fund(view: &OperatorView) -> Markup {
         form.sheet.form method="post" action="/operator/fundings" aria-labelledby="fund" {
             h2 #fund { "Give money" }
             (form::token(&view.form_token))
+            input type="hidden" name="once" value=(view.once);
             (field(&Field::text("holder", "Name of the holder")))
             (field(&Field { hint: Some("in major units, such as 12.30"), ..Field::text("amount", &format!("Amount in {}", view.currency)) }))
             button type="submit" { "Issue" }

@@ -58,7 +58,7 @@ impl Issuer {
     }
 
     /// Verifies a code with what is known here: our own root, our own list, our own certificates.
-    async fn verified(&self, text: &str, at: TimeMs) -> Result<VerifiedCode, Reason> {
+    pub(super) async fn verified(&self, text: &str, at: TimeMs) -> Result<VerifiedCode, Reason> {
         let (key_id, has_chain) = payment_code::peek(text)?;
         let mut known: BTreeMap<KeyId, Chain> = BTreeMap::new();
         if !has_chain {
@@ -145,7 +145,7 @@ pub fn feed_of(holder: &HolderId) -> Vec<u8> {
 }
 
 /// A name of any length as the beginning of an index's value.
-fn asked_by(name: &str) -> Digest {
+pub(super) fn asked_by(name: &str) -> Digest {
     sha256(name.as_bytes())
 }
 

@@ -42,7 +42,8 @@ pub fn routes(routes: Routes<App>) -> Routes<App> {
 }
 
 impl Issuer {
-    fn certificate(
+    /// Certifies a key of a holder's device, without storing it.
+    pub(super) fn certificate(
         &self,
         token: &str,
         key: &PublicKey,
@@ -173,8 +174,14 @@ async fn revoke(
     Path(serial): Path<String>,
 ) -> Result<Json<Empty>, Refusal> {
     let serial = hex::decode(&serial).map_err(|reason| Problem::new(reason).field("serial"))?;
+    revoke_serial(&app, &serial).await?;
+    Ok(Json(Empty {}))
+}
+
+/// Revokes a certificate for good, and makes the revocation list anew.
+pub async fn revoke_serial(app: &Issuer, serial: &[u8]) -> Result<(), Reason> {
     retry_conflicts(CONFLICTS_MAX, || async {
-        let found = app.store.read(kinds::CERTIFICATE, &serial).await?;
+        let found = app.store.read(kinds::CERTIFICATE, serial).await?;
         let record = found.ok_or(Reason::NotFound)?;
         let made: DeviceCertificate = decode(&record, CERTIFICATE_RECORD_BYTES_MAX)?;
         if made.revoked.is_some() {
@@ -184,11 +191,10 @@ async fn revoke(
         let indexes = [("key", KeyId::of(&key)?.0.to_vec()), ("revoked", b"1".to_vec())];
         let revoked = DeviceCertificate { revoked: Some(now()), ..made };
         let batch = Batch::new()
-            .put(kinds::CERTIFICATE, serial.clone(), record.version, revoked.to_bytes(), &indexes)
-            .audit(now(), format!("revoked {}", hex::encode(&serial)));
+            .put(kinds::CERTIFICATE, serial, record.version, revoked.to_bytes(), &indexes)
+            .audit(now(), format!("revoked {}", hex::encode(serial)));
         app.store.write(batch).await
     })
     .await?;
-    renew(&app).await?;
-    Ok(Json(Empty {}))
+    renew(app).await
 }

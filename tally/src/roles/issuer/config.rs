@@ -11,6 +11,7 @@ use tallystick_kernel::{CurrencyCode, Reason};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+use crate::console::layout::Links;
 use crate::data_folder::{create_private, write_atomically};
 use crate::failure::Failure;
 use crate::http::api_keys::{self, ApiKeyEntry};
@@ -72,6 +73,9 @@ pub struct IssuerConfig {
     /// Who may use the operator's and the merchants' endpoints.
     #[serde(default)]
     pub api_keys: Vec<ApiKeyEntry>,
+    /// Where the pages of the other roles are.
+    #[serde(default)]
+    pub console: Links,
 }
 
 impl Config for IssuerConfig {
@@ -126,6 +130,7 @@ pub fn plan(folder: &Path, network: &Network) -> Result<(Role, String), Failure>
         provisioner_key,
         demo_password: Some(beside(DEMO_PASSWORD_FILE)),
         api_keys: vec![operator, merchant],
+        console: network.shape.pages(),
     };
     let role = Role {
         name: "issuer".to_owned(),

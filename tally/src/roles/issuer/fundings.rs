@@ -11,7 +11,7 @@ use tallystick_api::{Page, Problem};
 use tallystick_issuer::funding::{FUNDING_BYTES_MAX, Funding};
 use tallystick_issuer::settlement::{Order, Subject};
 use tallystick_kernel::{Codec as _, Digest, HolderId, Reason, hex};
-use tallystick_store::{Batch, Record};
+use tallystick_store::{Batch, Place, Record};
 
 use super::{App, Issuer, SETTLE, decode, id_of, kinds, now};
 use crate::http::batch;
@@ -92,13 +92,18 @@ async fn create_each(
 }
 
 async fn list(State(app): State<App>, cursor: CursorQuery) -> Result<Json<Page<Shown>>, Refusal> {
-    let place = latest::place(&cursor)?;
-    let found = latest::read(&app.store, kinds::FUNDING, "time", &[], place).await?;
-    let show = |record: &Record| decode(record, FUNDING_BYTES_MAX).map(|one| shown(&one));
-    Ok(Json(latest::page(found, show)?))
+    Ok(Json(latest_fundings(&app, latest::place(&cursor)?).await?))
 }
 
-async fn fund(app: App, key: WriteKey, body: FundingRequest) -> Result<Shown, Refusal> {
+/// A page of fundings, the latest first.
+pub async fn latest_fundings(app: &App, place: Option<Place>) -> Result<Page<Shown>, Reason> {
+    let found = latest::read(&app.store, kinds::FUNDING, "time", &[], place).await?;
+    let show = |record: &Record| decode(record, FUNDING_BYTES_MAX).map(|one| shown(&one));
+    latest::page(found, show)
+}
+
+/// Stores a funding and has it worked on.
+pub async fn fund(app: App, key: WriteKey, body: FundingRequest) -> Result<Shown, Refusal> {
     let id = id_of(&key)?;
     if let Ok((_, funding)) = app.funding(&id).await {
         return Ok(shown(&funding));

@@ -78,7 +78,8 @@ impl Issuer {
     }
 }
 
-fn read(record: &Record) -> Result<(u64, Holder), Reason> {
+/// A holder's record.
+pub(super) fn read(record: &Record) -> Result<(u64, Holder), Reason> {
     Ok((record.version, decode(record, HOLDER_BYTES_MAX)?))
 }
 

@@ -3,11 +3,14 @@
 
 pub mod audit;
 pub mod authorizations;
+pub mod browser_key;
 pub mod ca;
 pub mod config;
 pub mod device_code;
 pub mod fundings;
 pub mod holders;
+pub mod operator_pages;
+pub mod pages;
 pub mod payments;
 pub mod settlement;
 
@@ -30,6 +33,7 @@ use tokio::sync::watch;
 
 use self::config::{CA_KEY, IssuerConfig, MANDATE_KEY};
 use super::RoleArgs;
+use super::pages::Visits;
 use crate::commands::receipt::read_genesis;
 use crate::config as configuration;
 use crate::data_folder::DataFolder;
@@ -114,6 +118,8 @@ pub struct Issuer {
     pub logins: RateLimit<String>,
     /// Wakes the worker and everyone who waits for an end.
     pub changed: watch::Sender<u64>,
+    /// What the pages need.
+    pub visits: Visits,
 }
 
 /// The state of handlers.
@@ -154,6 +160,12 @@ impl Issuer {
                 tallystick_kernel::limits::GUESSES_PER_MINUTE_MAX,
             ),
             changed: watch::Sender::new(0),
+            visits: Visits {
+                links: config.console.clone(),
+                public_url: format!("http://{}", config.listen),
+                cookie: "tally_issuer",
+                api_keys: ApiKeys::new(config.api_keys.clone())?,
+            },
             config,
             store,
             keys,
@@ -246,7 +258,6 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
     let genesis = read_genesis(&at(&config.genesis))?;
     let demo_password = config.demo_password.as_deref().map(at);
     let listen = config.listen;
-    let api_keys = ApiKeys::new(config.api_keys.clone())?;
     runtime.block_on(async {
         let listener = server::bind(listen).await?;
         let app = Arc::new(Issuer::open(config, &folder, &machine_key, genesis).await?);
@@ -254,15 +265,15 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             holders::ensure_demo(&app, &path).await?;
         }
         let gate = Gate {
-            public_url: format!("http://{listen}"),
-            api_keys,
+            public_url: app.visits.public_url.clone(),
+            api_keys: app.visits.api_keys.clone(),
             sessions: Some(Arc::new(app.sessions.clone())),
             replays: Some(Arc::new(StoredReplays::new(app.store.clone()))),
             answers: Some(Arc::new(app.answers.clone())),
-            cookie: "tally_issuer",
+            cookie: app.visits.cookie,
             ..Gate::default()
         };
-        let router = routes(gate).into_router(Arc::clone(&app));
+        let router = pages::routes(routes(gate)).into_router(Arc::clone(&app));
         let worker = tokio::spawn(settlement::work(Arc::clone(&app)));
         let upkeep = tokio::spawn(ca::keep_current(Arc::clone(&app)));
         tracing::info!(%listen, "issuer serves");

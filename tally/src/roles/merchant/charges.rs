@@ -270,7 +270,13 @@ pub async fn charge_events(
     })
 }
 
-async fn receipt(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {
+/// A charge by the text of its id.
+pub async fn charge_of(app: &App, id: &str) -> Result<Shown, Reason> {
+    app.charge(&hex::decode(id)?).await.map(|(_, charge)| shown(&charge))
+}
+
+/// The receipt of a charge; for a caller with a till's key of either kind.
+pub async fn receipt(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {
     let id = hex::decode(&id).map_err(|reason| Problem::new(reason).field("id"))?;
     let found = app.store.read(RECEIPT, &id).await?.ok_or(Reason::NotFound)?;
     Ok(([(CONTENT_TYPE, CBOR)], found.bytes).into_response())

@@ -2,6 +2,7 @@
 //! receipts that it has verified.
 
 pub mod charges;
+pub mod pages;
 pub mod trust;
 
 use std::net::SocketAddr;
@@ -23,8 +24,10 @@ use tokio::sync::watch;
 
 use super::RoleArgs;
 use super::issuer::config::ISSUER_ACCESS;
+use super::pages::Visits;
 use crate::commands::receipt::read_genesis;
 use crate::config::{self, Config};
+use crate::console::layout::Links;
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::http::api_keys::{ApiKeyEntry, ApiKeys};
@@ -63,6 +66,9 @@ pub struct MerchantConfig {
     /// Who may use the tills' endpoints.
     #[serde(default)]
     pub api_keys: Vec<ApiKeyEntry>,
+    /// Where the pages of the other roles are.
+    #[serde(default)]
+    pub console: Links,
 }
 
 impl Config for MerchantConfig {
@@ -92,6 +98,8 @@ pub struct Merchant {
     pub trust: RwLock<Option<TillTrust>>,
     /// Wakes the worker and everyone who waits for an end.
     pub changed: watch::Sender<u64>,
+    /// What the pages need.
+    pub visits: Visits,
 }
 
 /// The state of handlers.
@@ -143,6 +151,12 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
         let listener = server::bind(listen).await?;
         let url = super::database_url(config.database.as_deref(), &folder);
         let store = Store::open(&url, "merchant").await?;
+        let visits = Visits {
+            links: config.console,
+            public_url: format!("http://{listen}"),
+            cookie: "tally_merchant",
+            api_keys: ApiKeys::new(config.api_keys)?,
+        };
         let app = Arc::new(Merchant {
             name: config.name,
             account: config.account.parse()?,
@@ -154,16 +168,17 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             folder: folder.path().to_owned(),
             trust: RwLock::new(trust::read(folder.path()).ok()),
             changed: watch::Sender::new(0),
+            visits: visits.clone(),
         });
         let gate = Gate {
-            public_url: format!("http://{listen}"),
-            api_keys: ApiKeys::new(config.api_keys)?,
+            public_url: visits.public_url,
+            api_keys: visits.api_keys,
             sessions: Some(Arc::new(app.sessions.clone())),
             answers: Some(Arc::new(app.answers.clone())),
-            cookie: "tally_merchant",
+            cookie: visits.cookie,
             ..Gate::default()
         };
-        let router = routes(gate).into_router(Arc::clone(&app));
+        let router = pages::routes(routes(gate)).into_router(Arc::clone(&app));
         let worker = tokio::spawn(charges::work(Arc::clone(&app)));
         let upkeep = tokio::spawn(trust::keep_fresh(Arc::clone(&app)));
         tracing::info!(%listen, "merchant serves");
@@ -190,6 +205,7 @@ pub fn plan(folder: &Path, network: &Network) -> Result<Role, Failure> {
         account: network.merchant_account(),
         issuer: format!("http://{}", network.shape.issuer()),
         api_keys: vec![till],
+        console: network.shape.pages(),
     };
     Ok(Role {
         name: "merchant".to_owned(),

@@ -1,0 +1,180 @@
+//! The pages of an issuer for holders: login, and the holder's own page.
+
+use axum::extract::{Form, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use maud::Markup;
+use serde::Deserialize;
+use tallystick_api::ApiError;
+use tallystick_api::issuer::Payment;
+use tallystick_api::node::{Balance, PAGE_MAX, Reserve};
+use tallystick_api::operation::{Access, Operation};
+use tallystick_kernel::{AccountId, Amount, CurrencyCode, Group, Reason, TimeMs};
+
+use super::{App, Issuer, browser_key, holders, operator_pages, payments};
+use crate::console::layout::{Page, Place};
+use crate::console::money::Money;
+use crate::console::pages::account::Holding;
+use crate::console::pages::holder::{self, HolderView, PaymentEntry};
+use crate::console::pages::login::{LoginView, login};
+use crate::http::{Caller, Refusal, Routes, visitor};
+use crate::roles::pages::{self, form_token};
+
+/// What a login may end with.
+pub const ANY: &[Group] = &[Group::Form, Group::Request, Group::Environment, Group::Limits];
+const HOME: Operation =
+    Operation::get("holderLogin", "/", Access::Public, "Where a holder logs in.").page();
+const LOGIN: Operation =
+    Operation::post("holderEnter", "/login", Access::Public, "Logs a holder in.")
+        .page()
+        .guess_limited()
+        .refuses(&[Reason::LoginWrong], ANY);
+const LOGOUT: Operation =
+    Operation::post("holderLeave", "/logout", Access::Visitor, "Logs a holder out.").page();
+const PAGE: Operation =
+    Operation::get("holderPage", "/holder", Access::Visitor, "The holder's page.").page();
+const EVENTS: Operation = Operation {
+    streams: true,
+    ..Operation::get("holderEvents", "/holder/events", Access::Visitor, "Streams payments.").page()
+};
+
+/// Adds the pages to an issuer.
+pub fn routes(routes: Routes<App>) -> Routes<App> {
+    let routes = pages::routes(routes)
+        .add(HOME, home)
+        .add(LOGIN, enter)
+        .add(LOGOUT, leave)
+        .add(PAGE, holder_page)
+        .add(EVENTS, payments::payment_events);
+    operator_pages::routes(browser_key::routes(routes))
+}
+
+impl Issuer {
+    /// How many decimals a currency has.
+    pub fn exponent(&self, code: &CurrencyCode) -> u8 {
+        let found = self.genesis.currencies.iter().find(|known| known.code == *code);
+        found.map_or(0, |known| known.exponent)
+    }
+
+    /// An amount as pages show it.
+    pub fn money(&self, currency: CurrencyCode, amount: Amount) -> Money {
+        Money { amount, currency, exponent: self.exponent(&currency) }
+    }
+}
+
+async fn home(State(app): State<App>) -> Response {
+    login_page(&app, "", None)
+}
+
+fn login_page(app: &Issuer, name: &str, refused: Option<Reason>) -> Response {
+    let content = login(&LoginView {
+        kicker: "Holder",
+        title: "Log in",
+        lead: "What you hold, a code to pay with, and what you paid.",
+        action: "/login",
+        by_password: true,
+        name,
+        refused,
+    });
+    pages::shown(&Page { is_narrow: true, ..framed(app, "Log in", None, content) })
+}
+
+#[derive(Deserialize)]
+struct LoginForm {
+    name: String,
+    password: String,
+}
+
+async fn enter(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Form(form): Form<LoginForm>,
+) -> Result<Response, Refusal> {
+    pages::check_site(&headers)?;
+    match holders::log_in(&app, form.name.clone(), form.password).await {
+        Ok((_, token, _)) => Ok(pages::enter(&app.visits, Some(&token), "/holder")?),
+        Err(refusal) => Ok(login_page(&app, &form.name, Some(refusal.reason()))),
+    }
+}
+
+async fn leave(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
+    Ok(end(&app, &headers).await?)
+}
+
+/// Ends the session of a visitor, of whichever kind.
+pub async fn end(app: &Issuer, headers: &HeaderMap) -> Result<Response, Reason> {
+    if let Some(token) = visitor::cookie(headers, app.visits.cookie) {
+        app.sessions.end(token).await?;
+    }
+    pages::enter(&app.visits, None, "/")
+}
+
+async fn holder_page(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
+    let id = caller.require_holder()?;
+    let (_, holder) = app.holder(&id).await?;
+    let account = holder.link.as_ref().map(|link| link.account);
+    let held = match account {
+        Some(account) => holdings(&app, &account).await.ok(),
+        None => Some(Vec::new()),
+    };
+    let found = payments::of_holder(&app, &id, None).await?;
+    let token = form_token(&caller)?;
+    let view = HolderView {
+        id: id.to_string(),
+        name: holder.name,
+        account,
+        holdings: held,
+        payments: found.items.iter().map(|one| entry(&app, one)).collect(),
+        form_token: token.to_owned(),
+        network: app.visits.links.network.clone(),
+    };
+    let page = framed(&app, "Holder", Some(token), holder::holder(&view));
+    Ok(pages::shown(&Page { live: Some("/holder/events"), modules: &["code.js"], ..page }))
+}
+
+fn framed<'a>(
+    app: &'a Issuer,
+    title: &'a str,
+    logged_in: Option<&'a str>,
+    content: Markup,
+) -> Page<'a> {
+    Page {
+        title,
+        place: Place::Holder,
+        links: &app.visits.links,
+        logged_in,
+        modules: &[],
+        live: None,
+        is_narrow: false,
+        content,
+    }
+}
+
+fn entry(app: &Issuer, payment: &Payment) -> PaymentEntry {
+    let made = &payment.authorization;
+    PaymentEntry {
+        time: TimeMs(payment.created_ms),
+        payee: payment.payee,
+        amount: app.money(made.currency, made.amount),
+        state: pages::stage(made.state),
+        transaction: made.transaction,
+    }
+}
+
+/// What an account holds, as a node says.
+async fn holdings(app: &Issuer, id: &AccountId) -> Result<Vec<Holding>, ApiError> {
+    let account = app.nodes.account(id).await?;
+    let mut reserves = app.nodes.reserves(id, PAGE_MAX).await?;
+    reserves.sort_by_key(|reserve| core::cmp::Reverse(reserve.amount));
+    let holding = |balance: &Balance| {
+        let code = balance.currency;
+        let own = reserves.iter().filter(|reserve| reserve.currency == code);
+        let shown = |one: &Reserve| (app.money(code, one.amount), one.lock.is_some());
+        Holding {
+            total: app.money(code, balance.free.plus(balance.reserved).unwrap_or(Amount::MAX)),
+            free: app.money(code, balance.free),
+            reserves: own.map(shown).collect(),
+        }
+    };
+    Ok(account.balances.iter().map(holding).collect())
+}

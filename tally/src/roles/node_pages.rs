@@ -1,0 +1,314 @@
+//! The pages of a node: the network, accounts, blocks, transactions.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::Markup;
+use serde::Deserialize;
+use tallystick_api::node::PAGE_MAX;
+use tallystick_api::operation::{Access, Operation};
+use tallystick_kernel::{AccountId, Amount, CurrencyCode, Reason, TransactionId, hex};
+use tallystick_node::block::Block;
+use tallystick_node::{NodeHandle, TransactionStatus};
+use tallystick_proofs::action::Action;
+use tallystick_proofs::genesis::Genesis;
+use tallystick_proofs::header::Entry;
+use tallystick_proofs::transaction::{Body, Transaction};
+
+use super::node_routes::App;
+use super::pages;
+use crate::console::layout::{Links, Page, Place};
+use crate::console::money::Money;
+use crate::console::pages::account::{self, AccountView, Holding};
+use crate::console::pages::block::{self, BlockView};
+use crate::console::pages::network::{self, BlockLine, NetworkView, TransactionLine};
+use crate::console::pages::payment::{self, PaymentLine, PaymentState, PaymentView, Wanted};
+use crate::http::Routes;
+
+const HOME: Operation = page("networkPage", "/", "The network: heights, validators, what happens.");
+const ACCOUNT: Operation = page("accountPage", "/accounts/{id}", "What an account holds.");
+const BLOCK: Operation = page("blockPage", "/blocks/{height}", "A block.");
+const PAYMENT: Operation = page("paymentPage", "/payments/{id}", "A transaction and its proof.");
+const SEARCH: Operation = page("search", "/search", "Leads to what has the id that is looked for.");
+
+/// Blocks on the network page.
+const BLOCKS_SHOWN: usize = 8;
+/// Transactions on the network page, and blocks that are looked through for them.
+const TRANSACTIONS_SHOWN: usize = 10;
+const BLOCKS_LOOKED_THROUGH: usize = 256;
+
+const fn page(id: &'static str, path: &'static str, says: &'static str) -> Operation {
+    Operation::get(id, path, Access::Public, says).page()
+}
+
+/// Adds the pages to a node.
+pub fn routes(routes: Routes<App>) -> Routes<App> {
+    pages::routes(routes)
+        .add(HOME, home)
+        .add(ACCOUNT, account_page)
+        .add(BLOCK, block_page)
+        .add(PAYMENT, payment_page)
+        .add(SEARCH, search)
+}
+
+async fn home(State(app): State<App>) -> Response {
+    answer(
+        &app,
+        "Network",
+        Some("/v1/events"),
+        network_view(&app).map(|view| network::network(&view)),
+    )
+}
+
+async fn account_page(State(app): State<App>, Path(id): Path<String>) -> Response {
+    let made = id.parse().and_then(|id| account_view(&app.node, id));
+    answer(&app, "Account", Some("/v1/events"), made.map(|view| account::account(&view)))
+}
+
+async fn block_page(State(app): State<App>, Path(height): Path<String>) -> Response {
+    let height = height.parse::<u64>().map_err(|_| Reason::FieldInvalid);
+    let made = height.and_then(|height| block_view(&app.node, height));
+    answer(&app, "Block", None, made.map(|view| block::block(&view)))
+}
+
+async fn payment_page(State(app): State<App>, Path(id): Path<String>) -> Response {
+    let made = id.parse().and_then(|id| payment_view(&app.node, id));
+    // Once there is a receipt, nothing more can happen.
+    let live = made.as_ref().is_ok_and(|view| !view.has_receipt).then_some("/v1/events");
+    answer(&app, "Transaction", live, made.map(|view| payment::payment(&view)))
+}
+
+#[derive(Deserialize)]
+struct SearchQuery {
+    #[serde(default)]
+    query: String,
+}
+
+async fn search(
+    State(app): State<App>,
+    Query(SearchQuery { query }): Query<SearchQuery>,
+) -> Response {
+    let wanted = query.trim();
+    let found = if wanted.parse::<TransactionId>().is_ok() {
+        Some(format!("/payments/{wanted}"))
+    } else if wanted.parse::<AccountId>().is_ok() {
+        Some(format!("/accounts/{wanted}"))
+    } else {
+        wanted.parse::<u64>().ok().map(|height| format!("/blocks/{height}"))
+    };
+    match found {
+        Some(address) => Redirect::to(&address).into_response(),
+        None => refused(&app.links, Reason::NotFound),
+    }
+}
+
+fn answer(app: &App, title: &str, live: Option<&str>, made: Result<Markup, Reason>) -> Response {
+    let content = match made {
+        Ok(content) => content,
+        Err(reason) => return refused(&app.links, reason),
+    };
+    pages::shown(&Page {
+        title,
+        place: Place::Network,
+        links: &app.links,
+        logged_in: None,
+        modules: &["verify-receipt.js"],
+        live,
+        is_narrow: false,
+        content,
+    })
+}
+
+fn refused(links: &Links, reason: Reason) -> Response {
+    let way_out = "Look for a transaction (tlyt1…), an account (tlya1…) or the height of a block.";
+    pages::refused(reason, way_out, Place::Network, links)
+}
+
+fn network_view(app: &App) -> Result<NetworkView, Reason> {
+    let node = &app.node;
+    let status = node.network_status();
+    let genesis = Genesis::read(&node.genesis())?;
+    let supply = |code: &CurrencyCode| node.currency(code).map(|it| money(node, *code, it.supply));
+    let (mut blocks, mut transactions) = (Vec::new(), Vec::new());
+    for height in (1..=status.height).rev().take(BLOCKS_LOOKED_THROUGH) {
+        let Some((block, _)) = node.block(height)? else { break };
+        if blocks.len() < BLOCKS_SHOWN {
+            blocks.push(block_line(&block));
+        }
+        for entry in block.entries.iter().rev() {
+            if transactions.len() < TRANSACTIONS_SHOWN {
+                transactions.push(transaction_line(node, entry, height)?);
+            }
+        }
+        if blocks.len() == BLOCKS_SHOWN && transactions.len() == TRANSACTIONS_SHOWN {
+            break;
+        }
+    }
+    Ok(NetworkView {
+        name: app.name.clone(),
+        id: status.network,
+        height: status.height,
+        reported_height: status.reported_height,
+        time: status.time,
+        validators: genesis.validators.keys().iter().map(ToString::to_string).collect(),
+        quorum: status.quorum as u64,
+        peers_connected: status.connected as u64,
+        pool_size: status.pool as u64,
+        supplies: genesis.currencies.iter().filter_map(|it| supply(&it.code)).collect(),
+        blocks,
+        transactions,
+    })
+}
+
+fn block_line(block: &Block) -> BlockLine {
+    let header = &block.header;
+    let (height, time, proposer, count) =
+        (header.height, header.time, header.proposer, header.count);
+    BlockLine { height, time, proposer, count }
+}
+
+fn transaction_line(
+    node: &NodeHandle,
+    entry: &Entry,
+    height: u64,
+) -> Result<TransactionLine, Reason> {
+    let body = node.transaction(entry)?.map(|transaction| transaction.body.clone());
+    let status = node.status(&entry.id);
+    let is_success =
+        matches!(status, TransactionStatus::Final { result, .. } if result.is_success());
+    Ok(TransactionLine {
+        id: entry.id,
+        action: body.as_ref().map_or("", |body| body.action.name()),
+        amount: body.as_ref().and_then(|body| total(node, &body.action)),
+        account: body.as_ref().and_then(account_of),
+        height,
+        is_success,
+    })
+}
+
+fn account_view(node: &NodeHandle, id: AccountId) -> Result<AccountView, Reason> {
+    let (account, balances) = node.account(&id).ok_or(Reason::AccountUnknown)?;
+    let mut reserves = node.reserves(&id, None, None, PAGE_MAX + 1);
+    let has_more = reserves.len() > PAGE_MAX;
+    reserves.truncate(PAGE_MAX);
+    reserves.sort_by_key(|(_, reserve)| core::cmp::Reverse(reserve.amount));
+    let holding = |balance: &tallystick_node::Balance| {
+        let code = balance.currency;
+        let own = reserves.iter().filter(|(_, reserve)| reserve.currency == code);
+        Ok(Holding {
+            total: money(node, code, balance.free.plus(balance.reserved)?),
+            free: money(node, code, balance.free),
+            reserves: own
+                .map(|(_, reserve)| (money(node, code, reserve.amount), reserve.lock.is_some()))
+                .collect(),
+        })
+    };
+    Ok(AccountView {
+        id,
+        threshold: u64::from(account.owners.threshold),
+        keys: account.owners.keys.iter().map(ToString::to_string).collect(),
+        holdings: balances.iter().map(holding).collect::<Result<_, Reason>>()?,
+        has_more,
+    })
+}
+
+fn block_view(node: &NodeHandle, height: u64) -> Result<BlockView, Reason> {
+    let (block, certificate) = node.block(height)?.ok_or(Reason::NotFound)?;
+    let line = |entry: &Entry| transaction_line(node, entry, height);
+    let header = &block.header;
+    Ok(BlockView {
+        id: header.id(),
+        height,
+        previous: header.previous,
+        time: header.time,
+        proposer: header.proposer,
+        executed_height: header.executed_height,
+        results_root: hex::encode(&header.results_root),
+        checkpoint_root: hex::encode(&header.checkpoint_root),
+        signers: certificate.map(|certificate| certificate.signers),
+        transactions: block.entries.iter().map(line).collect::<Result<_, Reason>>()?,
+        has_next: height < node.network_status().height,
+    })
+}
+
+fn payment_view(node: &NodeHandle, id: TransactionId) -> Result<PaymentView, Reason> {
+    let (state, has_receipt) = match node.status(&id) {
+        TransactionStatus::Unknown => return Err(Reason::NotFound),
+        TransactionStatus::Pending { acknowledged } => (PaymentState::Pending(acknowledged), false),
+        TransactionStatus::Expired => (PaymentState::Expired, false),
+        TransactionStatus::Final { result, reported_in } => {
+            (PaymentState::Final(result.height, result.failure), reported_in.is_some())
+        }
+    };
+    let transaction = match state {
+        PaymentState::Final(height, _) => transaction_at(node, &id, height)?,
+        _ => None,
+    };
+    let wanted = transaction.map(|transaction| wanted(node, &transaction));
+    Ok(PaymentView { id, state, wanted, has_receipt })
+}
+
+fn transaction_at(
+    node: &NodeHandle,
+    id: &TransactionId,
+    height: u64,
+) -> Result<Option<Arc<Transaction>>, Reason> {
+    let Some((block, _)) = node.block(height)? else { return Ok(None) };
+    let entry = block.entries.iter().find(|entry| entry.id == *id);
+    entry.map_or(Ok(None), |entry| node.transaction(entry))
+}
+
+fn wanted(node: &NodeHandle, transaction: &Transaction) -> Wanted {
+    let body = &transaction.body;
+    Wanted {
+        action: body.action.name(),
+        account: account_of(body),
+        valid_until: body.valid_until,
+        total: total(node, &body.action),
+        lines: lines(node, &body.action),
+        signers: transaction.witness.signers().map(ToString::to_string).collect(),
+    }
+}
+
+fn account_of(body: &Body) -> Option<AccountId> {
+    (body.account != AccountId::NONE).then_some(body.account)
+}
+
+fn lines(node: &NodeHandle, action: &Action) -> Vec<PaymentLine> {
+    let line = |currency, payee, amount, reference: Option<tallystick_kernel::Reference>| {
+        let reference = reference.map(|reference| reference.to_string());
+        PaymentLine { payee, amount: money(node, currency, amount), reference }
+    };
+    match action {
+        Action::Transfer { currency, lines } | Action::Remit { currency, lines, .. } => {
+            lines.iter().map(|it| line(*currency, it.payee, it.amount, it.reference)).collect()
+        }
+        Action::Mint { currency, payee, amount, reference } => {
+            vec![line(*currency, *payee, *amount, *reference)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// How much an action moves in all, where it says so.
+fn total(node: &NodeHandle, action: &Action) -> Option<Money> {
+    let (currency, amount) = match action {
+        Action::Mint { currency, amount, .. } | Action::Burn { currency, amount } => {
+            (currency, Ok(*amount))
+        }
+        Action::Transfer { currency, lines } | Action::Remit { currency, lines, .. } => {
+            (currency, Amount::sum(lines.iter().map(|line| line.amount)))
+        }
+        Action::ReserveOpen { currency, amounts, .. } => {
+            (currency, Amount::sum(amounts.iter().copied()))
+        }
+        _ => return None,
+    };
+    amount.ok().map(|amount| money(node, *currency, amount))
+}
+
+fn money(node: &NodeHandle, currency: CurrencyCode, amount: Amount) -> Money {
+    let exponent = node.currency(&currency).map_or(0, |currency| currency.exponent);
+    Money { amount, currency, exponent }
+}
