@@ -4,6 +4,7 @@
 const CURVE = { name: "ECDSA", namedCurve: "P-256" };
 const SIGNATURE = { name: "ECDSA", hash: "SHA-256" };
 const RENEW_BEFORE = 15;
+const ENDED = ["revoked", "key_unknown", "expired", "account_mismatch"];
 
 const part = document.querySelector("[data-code]");
 if (part) begin(part);
@@ -40,6 +41,8 @@ function begin(section) {
     } catch (error) {
       hide();
       say(error.message);
+      // A key that does not serve any more is forgotten: the next code begins with a new one.
+      if (ENDED.includes(error.code)) await stored("readwrite", (keys) => keys.delete(section.dataset.holder));
     }
   }
 
@@ -99,7 +102,10 @@ async function post(address, body, formToken) {
   const headers = { "Content-Type": "application/json", "X-Form-Token": formToken };
   const answer = await fetch(address, { method: "POST", headers, body: JSON.stringify(body) });
   const said = await answer.json();
-  if (!answer.ok) throw new Error(said.detail ?? said.title ?? "No code can be made now.");
+  if (!answer.ok) {
+    const error = new Error(said.detail ?? said.title ?? "No code can be made now.");
+    throw Object.assign(error, { code: said.code });
+  }
   return said;
 }
 

@@ -23,12 +23,14 @@ document.addEventListener("click", async (event) => {
 
 // Times come as UTC and are shown as the reader's clock has them.
 export function localTimes(within) {
-  const form = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const ofToday = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+  const today = new Date().toDateString();
   for (const time of within.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     time.title = time.dateTime;
-    time.textContent = form.format(at);
+    time.textContent = (at.toDateString() === today ? ofToday : whole).format(at);
   }
 }
 

@@ -34,17 +34,26 @@ impl Cell {
 
 /// A table named by `caption`, which only screen readers are told.
 pub fn table(caption: &str, columns: &[&str], rows: &[Row]) -> Markup {
+    framed("cards", caption, columns, rows)
+}
+
+/// The same for few and short columns, which fit on a phone as they are.
+pub fn table_small(caption: &str, columns: &[&str], rows: &[Row]) -> Markup {
+    framed("small", caption, columns, rows)
+}
+
+fn framed(class: &str, caption: &str, columns: &[&str], rows: &[Row]) -> Markup {
     let is_number = |place: usize| {
         rows.first().and_then(|row| row.cells.get(place)).is_some_and(|cell| cell.is_number)
     };
-    let class = |is_number: bool| is_number.then_some("number");
+    let set = |is_number: bool| is_number.then_some("number");
     html! {
-        table.cards {
+        table class=(class) {
             caption.visually-hidden { (caption) }
             thead {
                 tr {
                     @for (place, column) in columns.iter().enumerate() {
-                        th scope="col" class=[class(is_number(place))] { (column) }
+                        th scope="col" class=[set(is_number(place))] { (column) }
                     }
                 }
             }
@@ -52,7 +61,7 @@ pub fn table(caption: &str, columns: &[&str], rows: &[Row]) -> Markup {
                 @for row in rows {
                     tr data-key=(row.key) {
                         @for (cell, column) in row.cells.iter().zip(columns) {
-                            td data-label=(column) class=[class(cell.is_number)] { (cell.content) }
+                            td data-label=(column) class=[set(cell.is_number)] { (cell.content) }
                         }
                     }
                 }

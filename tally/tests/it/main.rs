@@ -8,6 +8,7 @@ mod idempotency;
 mod kill;
 mod ledger;
 mod network;
+mod pages;
 mod payment;
 mod provisioning;
 mod refusals;

@@ -16,7 +16,7 @@ pub fn missing(reason: Reason, way_out: Option<&str>) -> Markup {
 
 /// The reason's sentence with a capital letter.
 pub fn sentence(reason: Reason) -> String {
-    let text = reason.to_string();
+    let text = reason.sentence();
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string());
     format!("{}{}", first.unwrap_or_default(), letters.as_str())

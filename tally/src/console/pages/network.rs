@@ -9,7 +9,7 @@ use crate::console::layout;
 use crate::console::moment::moment;
 use crate::console::money::{Money, money};
 use crate::console::notice::empty;
-use crate::console::table::{Cell, Row, table};
+use crate::console::table::{Cell, Row, table, table_small};
 
 /// What a node knows of its network.
 #[derive(Clone, Debug)]
@@ -171,7 +171,7 @@ fn blocks(lines: &[BlockLine]) -> Markup {
         ],
     };
     let rows: Vec<Row> = lines.iter().map(row).collect();
-    table("Blocks", &["Height", "Time", "Proposer", "Transactions"], &rows)
+    table_small("Blocks", &["Height", "Time", "Proposer", "Transactions"], &rows)
 }
 
 fn validators(view: &NetworkView) -> Markup {
@@ -184,7 +184,7 @@ fn validators(view: &NetworkView) -> Markup {
     };
     let rows: Vec<Row> = view.validators.iter().enumerate().map(row).collect();
     html! {
-        (table("Validators", &["Place", "Key"], &rows))
+        (table_small("Validators", &["Place", "Key"], &rows))
         p.quiet.small { "Network " (identifier(&view.id.to_string(), "network")) }
         p.quiet.small {
             a href="/v1/genesis" download="genesis.tally" { "Genesis file" }
