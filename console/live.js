@@ -29,7 +29,11 @@ export function follow(source, drawn) {
   };
 
   const events = new EventSource(source.dataset.live);
-  events.addEventListener("open", () => show("on", "live"));
+  events.addEventListener("open", () => {
+    show("on", "live");
+    // What happened between the drawing of the page and now is in no event.
+    refresh();
+  });
   events.addEventListener("error", () => show("off", "reconnecting"));
   events.addEventListener("message", refresh);
   addEventListener("pagehide", () => events.close());
