@@ -3,7 +3,7 @@
 use axum::extract::{Form, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use maud::Markup;
+use maud::{Markup, html};
 use serde::Deserialize;
 use tallystick_api::ApiError;
 use tallystick_api::issuer::Payment;
@@ -76,6 +76,10 @@ fn login_page(app: &Issuer, name: &str, refused: Option<Reason>) -> Response {
         name,
         refused,
     });
+    let content = html! {
+        (content)
+        p.small { a href="/operator/login" { "Log in as an operator" } }
+    };
     pages::shown(&Page { is_narrow: true, ..framed(app, "Log in", None, content) })
 }
 
