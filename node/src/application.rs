@@ -25,14 +25,18 @@ use crate::vote::Proposal;
 
 /// How long a judge sleeps at most before it looks again.
 const LOOK_AGAIN: DurationMs = DurationMs(250);
-/// How often a leader without a quorum of peers looks for them.
+/// How often a leader without enough peers looks for them.
 const FINDING: DurationMs = DurationMs(20);
+/// How long after its start a node does not propose before all validators hear each other; the
+/// engine's leader timeout is longer.
+const FINDING_TIME_MAX: DurationMs = DurationMs::seconds(1);
 
 /// The engine's view of this node.
 #[derive(Clone)]
 pub struct Application {
     shared: Arc<Shared>,
     validators: Arc<ValidatorSet>,
+    started: TimeMs,
 }
 
 /// A final block, with the engine's request to be told when it is applied.
@@ -43,9 +47,19 @@ pub type Delivery = (Arc<Block>, Exact);
 pub struct Deliveries(pub mpsc::UnboundedSender<Delivery>);
 
 impl Application {
-    /// On the shared state of a node.
-    pub fn new(shared: Arc<Shared>, validators: Arc<ValidatorSet>) -> Application {
-        Application { shared, validators }
+    /// On the shared state of a node that starts now.
+    pub fn new(shared: Arc<Shared>, validators: Arc<ValidatorSet>, started: TimeMs) -> Application {
+        Application { shared, validators, started }
+    }
+
+    /// Whether a proposal would reach those whose votes it needs, and their votes each other.
+    /// Nobody sends either again to those who connect later.
+    fn is_connected(&self, now: TimeMs) -> bool {
+        let is_young = now >= self.started && now < self.started.after(FINDING_TIME_MAX);
+        if is_young && !self.shared.is_complete(self.validators.count().saturating_sub(1), now) {
+            return false;
+        }
+        self.shared.connected(now) + 1 >= self.validators.quorum()
     }
 
     fn place(&self, key: &ed25519::PublicKey) -> u64 {
@@ -106,8 +120,7 @@ impl<E: Clock + Send + Sync + 'static> ConsensusApplication<E> for Application {
         let mut watch = self.shared.watch();
         loop {
             watch.mark_unchanged();
-            if self.shared.connected(now(&clock)) + 1 < self.validators.quorum() {
-                // Nobody sends a proposal again to those who come later.
+            if !self.is_connected(now(&clock)) {
                 wait_for_change(&clock, &mut watch, FINDING).await;
                 continue;
             }

@@ -145,7 +145,8 @@ impl Consensus<'_> {
         certificates: Channel,
         requests: Channel,
     ) -> Handle<()> {
-        let application = Application::new(Arc::clone(&self.shared), Arc::clone(&self.validators));
+        let (shared, validators) = (Arc::clone(&self.shared), Arc::clone(&self.validators));
+        let application = Application::new(shared, validators, now(context));
         let inline = Inline::new(context.child("inline"), application, mailbox, epochs());
         let idle = Duration::from_millis(self.config.genesis.parameters.idle_interval.0);
         let grace = Duration::from_millis(LEADER_GRACE.0);

@@ -157,7 +157,7 @@ fn start_gossip(
     let listen = gossip.clone();
     let (clock, out) = (context.child("gossip_clock"), sender.clone());
     context.child("gossip").shared(true).spawn(|_| listen.listen(clock, receiver, out));
-    let tick = gossip.clone();
-    let clock = context.child("tick_clock");
-    context.child("tick").shared(true).spawn(|_| tick.tick(clock, sender));
+    let repeat = gossip.clone();
+    let clock = context.child("repeat_clock");
+    context.child("repeat").shared(true).spawn(|_| repeat.repeat(clock, sender));
 }

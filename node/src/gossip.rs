@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use commonware_cryptography::ed25519;
 use commonware_p2p::{Receiver, Recipients, Sender};
@@ -26,10 +26,16 @@ use crate::shared::Shared;
 pub const SUBMISSIONS_MAX: usize = 1024;
 /// Transactions that one durable commit takes at most.
 const COMMIT_MAX: usize = 2048;
-/// How often wanted bodies are asked for, and how many ticks pass between offers and signs of life.
-const TICK: Duration = Duration::from_millis(100);
-const TICKS_PER_OFFER: u64 = 10;
-const TICKS_PER_ALIVE: u64 = 40;
+/// How long a wanted body may still come by itself before it is asked for.
+const BEFORE_WANT: Duration = Duration::from_millis(50);
+/// How often wanted bodies are asked for, and what nobody acknowledged is offered again.
+const PER_WANT: Duration = Duration::from_millis(100);
+const PER_OFFER: Duration = Duration::from_secs(1);
+/// How often a sign of life is given: to everyone, and to those who may not be connected yet.
+const PER_ALIVE: Duration = Duration::from_secs(4);
+const PER_FINDING: Duration = Duration::from_millis(25);
+/// How long a node looks for the others with frequent signs of life.
+const FINDING_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Verified transactions on their way in, with where the answers go.
 pub struct Submission {
@@ -140,7 +146,10 @@ impl Gossip {
             let Some(place) = places.get(key).copied() else { continue };
             let bytes: Vec<u8> = bytes.as_ref().to_vec();
             let time = now(&clock);
-            self.shared.hear(place, time);
+            if self.shared.hear(place, time) {
+                sender.send(Recipients::All, self.alive(time).to_bytes(), false);
+                self.shared.change();
+            }
             let handled = Message::from_bytes(&bytes, MESSAGE_BYTES_MAX)
                 .and_then(|message| self.handle(place, &peer, message, time, &mut sender));
             match handled {
@@ -171,7 +180,15 @@ impl Gossip {
             }
             Message::Want(entries) => self.give(&entries, peer, sender),
             Message::Have(batch) => self.receive(&batch),
-            Message::Alive(_) => Ok(()),
+            Message::Alive { heard, .. } => {
+                if self.shared.hears(place, heard) {
+                    // It has begun anew, or looks for us: it need not wait for our next sign.
+                    let alive = self.alive(time);
+                    sender.send(Recipients::One(peer.clone()), alive.to_bytes(), false);
+                    self.shared.change();
+                }
+                Ok(())
+            }
         }
     }
 
@@ -246,22 +263,44 @@ impl Gossip {
     }
 
     /// Repeats what may have been lost: requests for bodies, offers without a quorum, signs of life.
-    pub async fn tick(self, clock: impl Clock, mut sender: impl Sender<PublicKey = Key>) {
-        for tick in 0_u64.. {
-            for part in self.shared.wanted().chunks(crate::gossip_message::BATCH_MAX) {
+    /// Sleeps as long as there is nothing to repeat.
+    pub async fn repeat(self, clock: impl Clock, mut sender: impl Sender<PublicKey = Key>) {
+        let others = self.validators.count().saturating_sub(1);
+        let began = Instant::now();
+        let (mut offer_at, mut alive_at) = (began, began);
+        loop {
+            let (time, wanted) = (Instant::now(), self.shared.wanted());
+            for part in wanted.chunks(crate::gossip_message::BATCH_MAX) {
                 sender.send(Recipients::All, Message::Want(part.to_vec()).to_bytes(), true);
             }
-            if tick % TICKS_PER_OFFER == 0 {
+            if time >= offer_at {
                 let waiting = self.shared.core().unacknowledged();
                 self.spread(&waiting, &mut sender);
+                offer_at = time + PER_OFFER;
             }
-            let alone = self.shared.connected(now(&clock)) + 1 < self.validators.count();
-            if tick % TICKS_PER_ALIVE == 0 || (alone && tick < TICKS_PER_ALIVE * 10) {
-                let height = self.shared.core().state.height();
-                sender.send(Recipients::All, Message::Alive(height).to_bytes(), false);
+            let finding =
+                began.elapsed() < FINDING_TIME_MAX && !self.shared.is_complete(others, now(&clock));
+            if finding || time >= alive_at {
+                let alive = self.alive(now(&clock));
+                sender.send(Recipients::All, alive.to_bytes(), false);
+                alive_at = time + PER_ALIVE;
             }
-            clock.sleep(TICK).await;
+            let pause = match (finding, wanted.is_empty()) {
+                (true, _) => PER_FINDING,
+                (false, false) => PER_WANT,
+                (false, true) => PER_OFFER,
+            };
+            let wanted = std::pin::pin!(self.shared.more_wanted());
+            let pause = std::pin::pin!(clock.sleep(pause));
+            if let futures::future::Either::Left(_) = futures::future::select(wanted, pause).await {
+                clock.sleep(BEFORE_WANT).await;
+            }
         }
+    }
+
+    fn alive(&self, time: TimeMs) -> Message {
+        let height = self.shared.core().state.height();
+        Message::Alive { height, heard: self.shared.connected(time) as u64 }
     }
 }
 

@@ -29,8 +29,13 @@ pub enum Message {
     Want(Vec<Entry>),
     /// The answer to `Want`: transactions in their canonical bytes.
     Have(Vec<Vec<u8>>),
-    /// "I am here, and have executed this height."
-    Alive(u64),
+    /// "I am here."
+    Alive {
+        /// What the sender has executed.
+        height: u64,
+        /// How many other validators it has heard lately.
+        heard: u64,
+    },
 }
 
 struct Bytes(Vec<u8>);
@@ -68,8 +73,8 @@ impl Codec for Message {
                 out.array(2).u64(3).list(entries);
             }
             Message::Have(batch) => write_batch(out, 4, batch),
-            Message::Alive(height) => {
-                out.array(2).u64(5).u64(*height);
+            Message::Alive { height, heard } => {
+                out.array(3).u64(5).u64(*height).u64(*heard);
             }
         }
     }
@@ -84,7 +89,7 @@ impl Codec for Message {
             }),
             (3, 2) => input.list(BLOCK_ENTRIES_MAX).map(Message::Want),
             (4, 2) => read_batch(input).map(Message::Have),
-            (5, 2) => input.u64().map(Message::Alive),
+            (5, 3) => Ok(Message::Alive { height: input.u64()?, heard: input.u64()? }),
             _ => Err(Reason::Malformed),
         }
     }
@@ -120,7 +125,7 @@ mod tests {
             Message::Stored { root: [4; 32], signature: Signature([5; 64]) },
             Message::Want(vec![entry]),
             Message::Have(vec![]),
-            Message::Alive(7),
+            Message::Alive { height: 7, heard: 3 },
         ] {
             let read = Message::from_bytes(&message.to_bytes(), MESSAGE_BYTES_MAX);
             assert_eq!(read, Ok(message));

@@ -1,5 +1,6 @@
 //! The engine's network: who the validators are, where they are, and its settings.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,15 +12,19 @@ use commonware_cryptography::sha256::Digest;
 use commonware_cryptography::{ChaCha20Poly1305, ed25519};
 use commonware_p2p::Address;
 use commonware_p2p::authenticated::lookup;
-use commonware_runtime::tokio as runtime;
+use commonware_runtime::{Quota, tokio as runtime};
 use commonware_stream::{cups, sake};
 use commonware_utils::ordered::Map;
-use commonware_utils::{NZUsize, TryCollect};
+use commonware_utils::{NZU32, NZUsize, TryCollect};
 use tallystick_crypto::SigningKey;
 
 use crate::block::Block;
 use crate::config::{MAILBOX, NodeConfig};
 use crate::gossip_message::MESSAGE_BYTES_MAX;
+
+/// Handshakes a second that a node on the loopback interface takes part in: all nodes have one
+/// address there.
+const LOCAL_HANDSHAKES: NonZeroU32 = NZU32!(512);
 
 /// One channel of the network.
 pub type Channel =
@@ -80,7 +85,16 @@ pub fn settings(
         lookup::Config::recommended(handshake, namespace, listen, peers, largest, mailbox)
     };
     made.tracked_peer_sets = NZUsize!(1);
-    made.dial_frequency = Duration::from_millis(100);
-    made.peer_connection_cooldown = Duration::from_millis(500);
+    if listen.ip().is_loopback() {
+        // All on one machine, started at once: two that call each other at the same instant both
+        // fail, and try again after this pause.
+        made.dial_frequency = Duration::from_millis(20);
+        made.peer_connection_cooldown = Duration::from_millis(100);
+        made.allowed_handshake_rate_per_ip = Quota::per_second(LOCAL_HANDSHAKES);
+        made.allowed_handshake_rate_per_subnet = Quota::per_second(LOCAL_HANDSHAKES);
+    } else {
+        made.dial_frequency = Duration::from_millis(100);
+        made.peer_connection_cooldown = Duration::from_millis(500);
+    }
     made
 }

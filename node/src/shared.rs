@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tallystick_kernel::{DurationMs, TimeMs};
 use tallystick_proofs::header::Entry;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::core::Core;
 
@@ -16,8 +16,22 @@ pub const ALIVE_WITHIN: DurationMs = DurationMs::seconds(12);
 pub struct Shared {
     core: Mutex<Core>,
     wanted: Mutex<BTreeSet<Entry>>,
-    heard: Mutex<BTreeMap<u64, TimeMs>>,
+    more_wanted: Notify,
+    heard: Mutex<BTreeMap<u64, Heard>>,
     changed: watch::Sender<u64>,
+}
+
+/// When a validator was last heard, and how many others it then said to have heard.
+#[derive(Clone, Copy, Default)]
+struct Heard {
+    at: TimeMs,
+    others: u64,
+}
+
+impl Heard {
+    fn is_lately(&self, now: TimeMs) -> bool {
+        self.at.after(ALIVE_WITHIN) > now
+    }
 }
 
 impl Shared {
@@ -26,6 +40,7 @@ impl Shared {
         Shared {
             core: Mutex::new(core),
             wanted: Mutex::default(),
+            more_wanted: Notify::new(),
             heard: Mutex::default(),
             changed: watch::Sender::new(0),
         }
@@ -49,7 +64,16 @@ impl Shared {
     /// Asks for bodies to be fetched from the others.
     pub fn want(&self, entries: &[Entry]) {
         let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = wanted.len();
         wanted.extend(entries);
+        if wanted.len() > before {
+            self.more_wanted.notify_one();
+        }
+    }
+
+    /// Returns when something was wanted that was not before.
+    pub async fn more_wanted(&self) {
+        self.more_wanted.notified().await;
     }
 
     /// What is wanted and still not here.
@@ -62,14 +86,120 @@ impl Shared {
         wanted.iter().copied().collect()
     }
 
-    /// Notes that a validator was heard.
-    pub fn hear(&self, place: u64, now: TimeMs) {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(place, now);
+    /// Notes that a validator was heard; whether it was not heard lately before.
+    pub fn hear(&self, place: u64, now: TimeMs) -> bool {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = heard.entry(place).or_default();
+        let is_new = !known.is_lately(now);
+        if is_new {
+            // It may have been started again since, and then hears nobody yet.
+            known.others = 0;
+        }
+        known.at = now;
+        is_new
+    }
+
+    /// Notes how many others a validator says to have heard; whether that is news.
+    pub fn hears(&self, place: u64, others: u64) -> bool {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard
+            .get_mut(&place)
+            .is_some_and(|known| std::mem::replace(&mut known.others, others) != others)
     }
 
     /// How many other validators were heard lately.
     pub fn connected(&self, now: TimeMs) -> usize {
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.values().filter(|last| last.after(ALIVE_WITHIN) > now).count()
+        heard.values().filter(|known| known.is_lately(now)).count()
+    }
+
+    /// Whether each of `others` other validators was heard lately and says that it hears as many.
+    pub fn is_complete(&self, others: usize, now: TimeMs) -> bool {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let hears_all = |known: &&Heard| known.is_lately(now) && known.others >= others as u64;
+        heard.values().filter(hears_all).count() >= others
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tallystick_crypto::SigningKey;
+    use tallystick_kernel::TransactionId;
+    use tallystick_ledger::Rules;
+    use tallystick_proofs::genesis::{Genesis, Parameters, ValidatorSet};
+    use tallystick_proofs::owners::Owners;
+
+    use super::*;
+    use crate::kv_fjall::FjallKv;
+
+    const NOW: TimeMs = TimeMs(1_000_000);
+
+    fn shared() -> (tempfile::TempDir, Shared) {
+        let keys = (0..4).map(|seed| SigningKey::ed25519_from_seed(&[seed; 32]).public_key());
+        let keys: Vec<_> = keys.collect();
+        let genesis = Genesis {
+            name: "test".to_owned(),
+            time: NOW,
+            accounts: vec![Owners::single(keys[0])],
+            validators: ValidatorSet::new(keys).unwrap(),
+            currencies: Vec::new(),
+            parameters: Parameters {
+                block_entries_max: 10,
+                idle_interval: DurationMs::seconds(2),
+                checkpoint_interval: 8,
+            },
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let kv = Arc::new(FjallKv::open(folder.path()).unwrap());
+        let core = Core::open(Arc::new(genesis), kv, Rules::default(), 0, NOW).unwrap();
+        (folder, Shared::new(core))
+    }
+
+    #[test]
+    fn validators_are_complete_when_each_is_heard_and_says_that_it_hears_all_others() {
+        let (_folder, shared) = shared();
+        for place in 1..4 {
+            assert!(shared.hear(place, NOW));
+            assert!(!shared.hear(place, NOW), "it was heard just now");
+        }
+        assert_eq!(shared.connected(NOW), 3);
+        assert!(!shared.is_complete(3, NOW), "nobody has said whom it hears");
+        assert!(shared.hears(1, 3) && shared.hears(2, 3) && shared.hears(3, 2));
+        assert!(!shared.is_complete(3, NOW), "the last hears only two");
+        assert!(shared.hears(3, 3));
+        assert!(!shared.hears(3, 3), "that is no news");
+        assert!(shared.is_complete(3, NOW));
+        assert!(!shared.hears(9, 3), "nobody was heard there");
+    }
+
+    #[test]
+    fn a_validator_that_was_silent_is_heard_anew_and_hears_nobody_until_it_says_so() {
+        let (_folder, shared) = shared();
+        for place in 1..4 {
+            shared.hear(place, NOW);
+            shared.hears(place, 3);
+        }
+        let later = NOW.after(ALIVE_WITHIN);
+        assert_eq!(shared.connected(later), 0);
+        assert!(!shared.is_complete(3, later));
+        assert!((1..4).all(|place| shared.hear(place, later)));
+        assert_eq!(shared.connected(later), 3);
+        assert!(!shared.is_complete(3, later), "what they said is out of date");
+    }
+
+    #[tokio::test]
+    async fn who_fetches_bodies_is_woken_by_what_was_not_wanted_before_and_only_by_that() {
+        let (_folder, shared) = shared();
+        let entry = Entry { id: TransactionId([1; 32]), witness_hash: [2; 32] };
+        shared.want(&[entry]);
+        shared.more_wanted().await;
+        assert_eq!(shared.wanted(), [entry]);
+        shared.want(&[entry]);
+        let mut woken = std::pin::pin!(shared.more_wanted());
+        assert!(futures::poll!(woken.as_mut()).is_pending(), "woken by what is wanted already");
+        shared.want(&[Entry { witness_hash: [3; 32], ..entry }]);
+        woken.await;
     }
 }

@@ -225,8 +225,8 @@ fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
     let genesis = Genesis {
         name: "tallystick-local".to_owned(),
         // As if the network had been idle for a while: the first block is made as soon as the
-        // nodes have had time to find each other, and not an idle interval later.
-        time: source::now().before(IDLE_INTERVAL).after(FINDING),
+        // nodes have found each other, and not an idle interval later.
+        time: source::now().before(IDLE_INTERVAL),
         validators: set,
         accounts: vec![Owners::single(keys.bank), Owners::single(keys.merchant)],
         currencies: vec![GenesisCurrency {
@@ -246,7 +246,6 @@ fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
 }
 
 const IDLE_INTERVAL: DurationMs = DurationMs::seconds(2);
-const FINDING: DurationMs = DurationMs(1200);
 const SHAPE_FILE: &str = "up.toml";
 const FAULT_TOLERANT: usize = 4;
 // Places in the genesis file's list of accounts.

@@ -9,6 +9,7 @@ pub mod founding;
 pub mod plan;
 pub mod published;
 pub mod readiness;
+pub mod startup;
 pub mod supervisor;
 
 use std::path::PathBuf;
@@ -51,6 +52,7 @@ pub struct UpArgs {
 
 /// Runs a network until it is told to stop.
 pub fn run(args: &UpArgs, output: Output) -> Result<(), Failure> {
+    let startup = startup::Startup::begin();
     let temporary = match args.ephemeral {
         true => Some(temporary_folder()?),
         false => None,
@@ -61,7 +63,7 @@ pub fn run(args: &UpArgs, output: Output) -> Result<(), Failure> {
     let path = path.canonicalize().map_err(|error| Failure::file(path, &error))?;
     let folder = DataFolder::open(&path, "up")?;
     let network = founding::found_or_resume(&folder, args, output)?;
-    let ended = supervisor::supervise(&folder, &network, args, output);
+    let ended = supervisor::supervise(&folder, &network, startup, args, output);
     drop(folder);
     if let Some(temporary) = temporary {
         let path = temporary.path().to_owned();

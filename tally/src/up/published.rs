@@ -1,14 +1,15 @@
 //! What a running network tells others: `network.toml` (public) and `up.json` (processes).
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tallystick_kernel::Reason;
 
 use super::children::Running;
 use super::founding::Network;
+use super::startup::{Phase, Startup};
 use crate::console::layout::Links;
-use crate::data_folder::{DataFolder, write_atomically};
+use crate::data_folder::{DataFolder, read_bounded, write_atomically};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -51,6 +52,7 @@ struct Up<'a> {
     network: &'a str,
     pid: u32,
     ready_ms: u64,
+    phases: &'a [Phase],
     roles: Vec<Process<'a>>,
     pages: Links,
 }
@@ -59,8 +61,54 @@ struct Up<'a> {
 struct Process<'a> {
     role: &'a str,
     pid: Option<u32>,
+    ready_ms: Option<u64>,
     address: String,
     data: String,
+}
+
+/// A running network as its `up.json` names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningNetwork {
+    /// Its roles, and its parent as `up`.
+    pub roles: Vec<RunningRole>,
+}
+
+/// A process of a running network.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct RunningRole {
+    /// The name of the role.
+    pub role: String,
+    /// Its process id, while it runs.
+    pub pid: Option<u32>,
+    /// Where it serves HTTP, if it does.
+    pub address: Option<String>,
+    /// Its data folder, if it has one.
+    pub data: Option<PathBuf>,
+}
+
+impl RunningNetwork {
+    /// Reads what runs in a network's folder; [`Reason::NotReady`] when nothing does.
+    pub fn read(folder: &Path) -> Result<RunningNetwork, Failure> {
+        #[derive(Deserialize)]
+        struct UpFile {
+            pid: u32,
+            roles: Vec<RunningRole>,
+        }
+        let path = folder.join(UP_FILE);
+        if !path.exists() {
+            let cause = format!("no network runs in {}", folder.display());
+            return Err(Failure::new(Reason::NotReady)
+                .cause(cause)
+                .next_step("start one with `tally up`"));
+        }
+        let read = serde_json::from_slice(&read_bounded(&path, UP_BYTES_MAX)?);
+        let UpFile { pid, mut roles } = read.map_err(|error| {
+            Failure::new(Reason::StorageCorrupt).cause(format!("{}: {error}", path.display()))
+        })?;
+        let up = RunningRole { role: "up".to_owned(), pid: Some(pid), address: None, data: None };
+        roles.push(up);
+        Ok(RunningNetwork { roles })
+    }
 }
 
 /// Writes both files.
@@ -68,13 +116,12 @@ pub fn publish(
     folder: &DataFolder,
     network: &Network,
     children: &[Running],
-    ready_after: Duration,
+    startup: &Startup,
 ) -> Result<(), Failure> {
-    let description =
-        toml::to_string(&network.description()).map_err(|_| tallystick_kernel::Reason::Internal)?;
+    let description = toml::to_string(&network.description()).map_err(|_| Reason::Internal)?;
     write_atomically(&folder.file(NETWORK_FILE), description.as_bytes(), 0o644)?;
-    let up = up(network, children, ready_after);
-    let text = serde_json::to_vec_pretty(&up).map_err(|_| tallystick_kernel::Reason::Internal)?;
+    let up = up(network, children, startup);
+    let text = serde_json::to_vec_pretty(&up).map_err(|_| Reason::Internal)?;
     write_atomically(&folder.file(UP_FILE), &text, 0o644)
 }
 
@@ -89,36 +136,40 @@ pub fn show(
     folder: &DataFolder,
     network: &Network,
     children: &[Running],
-    ready_after: Duration,
+    startup: &Startup,
     output: Output,
 ) {
-    output.show(&up(network, children, ready_after), |up| {
-        let mut text = format!("{:<13}{:>8}  {:<22}data\n", "role", "pid", "address");
+    output.show(&up(network, children, startup), |up| {
+        let mut text =
+            format!("{:<13}{:>8}{:>9}  {:<22}data\n", "role", "pid", "ready ms", "address");
         for process in &up.roles {
             let pid = process.pid.map_or("-".to_owned(), |pid| pid.to_string());
-            let row =
-                format!("{:<13}{pid:>8}  {:<22}{}\n", process.role, process.address, process.data);
-            text.push_str(&row);
+            let ready = process.ready_ms.map_or("-".to_owned(), |ms| ms.to_string());
+            let Process { role, address, data, .. } = process;
+            text.push_str(&format!("{role:<13}{pid:>8}{ready:>9}  {address:<22}{data}\n"));
         }
-        text.push_str(&format!("\nready after {} ms; Ctrl-C stops everything\n", up.ready_ms));
+        text.push_str(&format!("\nready after {} ms: {}\n", up.ready_ms, startup.line()));
+        text.push_str("Ctrl-C stops everything\n");
         text.push_str(&format!("the network in a browser: {}\n", up.pages.network));
         text.push_str(&next_command(folder.path()));
         text
     });
 }
 
-fn up<'a>(network: &'a Network, children: &'a [Running], ready_after: Duration) -> Up<'a> {
-    let process = |child: &'a Running| Process {
+fn up<'a>(network: &'a Network, children: &'a [Running], startup: &'a Startup) -> Up<'a> {
+    let process = |(index, child): (usize, &'a Running)| Process {
         role: &child.role.name,
         pid: child.pid(),
+        ready_ms: startup.role_ready_ms(index),
         address: child.role.http.to_string(),
         data: child.role.folder.display().to_string(),
     };
     Up {
         network: &network.id,
         pid: std::process::id(),
-        ready_ms: u64::try_from(ready_after.as_millis()).unwrap_or(u64::MAX),
-        roles: children.iter().map(process).collect(),
+        ready_ms: startup.ready_ms(),
+        phases: startup.phases(),
+        roles: children.iter().enumerate().map(process).collect(),
         pages: network.shape.pages(),
     }
 }
@@ -128,3 +179,5 @@ fn next_command(folder: &Path) -> String {
     let next = format!("tally issuer fund --data {} --holder demo 100.00", issuer.display());
     format!("next, in another terminal (the README has the whole payment):\n  {next}\n")
 }
+
+const UP_BYTES_MAX: usize = 256 * 1024;

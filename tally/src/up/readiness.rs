@@ -8,52 +8,59 @@ use tallystick_api::node::NetworkStatus;
 use tallystick_kernel::{DurationMs, Reason};
 
 use super::children::Running;
+use super::startup::{Startup, Step};
 use crate::failure::Failure;
 
 /// Waits until all are ready; fails when one ends first, or after a minute.
-pub async fn wait_ready(children: &mut [Running]) -> Result<(), Failure> {
+pub async fn wait_ready(children: &mut [Running], startup: &mut Startup) -> Result<(), Failure> {
     let progress = progress(children.len());
     let end = Instant::now() + READY_TIME_MAX;
     let clients = children.iter().map(|child| {
-        Client::new(&child.role.url()).map(|client| client.with_deadline(PROBE_TIME_MAX))
+        let client = Client::new(&child.role.url());
+        client.map(|client| client.with_deadline(PROBE_TIME_MAX).with_attempts(1))
     });
     let clients = clients.collect::<Result<Vec<_>, Reason>>()?;
-    let mut waiting: Vec<usize> = (0..children.len()).collect();
-    while !waiting.is_empty() {
+    let mut steps = vec![Step::Begun; children.len()];
+    loop {
         if let Some(failure) = children.iter_mut().find_map(ended) {
             return Err(failure);
         }
-        let mut still = Vec::new();
-        for index in waiting {
+        for (index, step) in steps.iter_mut().enumerate() {
             let role = &children[index].role;
-            progress.set_message(format!("waiting for {}", role.name));
-            if is_ready(&clients[index], role.command).await {
-                progress.inc(1);
-            } else {
-                still.push(index);
+            if *step == Step::Ready {
+                continue;
             }
+            progress.set_message(format!("waiting for {}", role.name));
+            *step = look(&clients[index], role.command).await.max(*step);
         }
-        waiting = still;
-        if !waiting.is_empty() && Instant::now() >= end {
-            return Err(too_late(&children[waiting[0]]));
+        startup.observe(&steps);
+        let ready = steps.iter().filter(|step| **step == Step::Ready).count();
+        progress.set_position(ready as u64);
+        let Some(waiting) = steps.iter().position(|step| *step != Step::Ready) else { break };
+        if Instant::now() >= end {
+            return Err(too_late(&children[waiting]));
         }
-        if !waiting.is_empty() {
-            tokio::time::sleep(PROBE_PAUSE).await;
-        }
+        tokio::time::sleep(PROBE_PAUSE).await;
     }
     progress.finish_and_clear();
     Ok(())
 }
 
-async fn is_ready(client: &Client, command: &str) -> bool {
-    if client.ready().await.is_err() {
-        return false;
+/// How far a role has come.
+async fn look(client: &Client, command: &str) -> Step {
+    if command == "node" {
+        let status: Result<NetworkStatus, _> = client.get("/v1/network").await;
+        let Ok(status) = status else { return Step::Begun };
+        if status.height == 0 {
+            let complete = status.peers_connected + 1 >= status.validators;
+            return if complete { Step::Connected } else { Step::Serves };
+        }
     }
-    if command != "node" {
-        return true;
+    match client.ready().await {
+        Ok(()) => Step::Ready,
+        Err(error) if error.is_transport() => Step::Begun,
+        Err(_) => Step::HasBlock,
     }
-    let status: Result<NetworkStatus, _> = client.get("/v1/network").await;
-    status.is_ok_and(|status| status.height > 0)
 }
 
 fn ended(child: &mut Running) -> Option<Failure> {
@@ -89,4 +96,4 @@ fn progress(length: usize) -> ProgressBar {
 
 const READY_TIME_MAX: Duration = Duration::from_secs(60);
 const PROBE_TIME_MAX: DurationMs = DurationMs(500);
-const PROBE_PAUSE: Duration = Duration::from_millis(50);
+const PROBE_PAUSE: Duration = Duration::from_millis(20);

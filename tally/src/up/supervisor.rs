@@ -1,6 +1,6 @@
 //! The parent: starts the roles, tells that they are ready, keeps them running, stops them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tallystick_kernel::Reason;
 use tokio::runtime::Builder;
@@ -12,6 +12,7 @@ use super::founding::Network;
 use super::plan::{self, Role};
 use super::published;
 use super::readiness::wait_ready;
+use super::startup::{FOUNDING, STARTING, Startup};
 use crate::data_folder::{DataFolder, create_private, write_atomically};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -20,6 +21,7 @@ use crate::output::Output;
 pub fn supervise(
     folder: &DataFolder,
     network: &Network,
+    mut startup: Startup,
     args: &UpArgs,
     output: Output,
 ) -> Result<(), Failure> {
@@ -30,21 +32,20 @@ pub fn supervise(
     let mut children = Vec::new();
     let ended = runtime.block_on(async {
         let mut signals = Signals::new()?;
+        network.roles.iter().try_for_each(write_config)?;
+        startup.end(FOUNDING);
         for role in &network.roles {
-            write_config(role)?;
             children.push(Running::start(role.clone())?);
         }
-        let started = Instant::now();
+        startup.end(STARTING);
         tokio::select! {
             biased;
             () = signals.stop() => return Ok(()),
-            ready = wait_ready(&mut children) => ready?,
+            ready = wait_ready(&mut children, &mut startup) => ready?,
         }
-        let ready_after = started.elapsed();
-        published::publish(folder, network, &children, ready_after)?;
-        published::show(folder, network, &children, ready_after, output);
-        let mut keeper =
-            Keeper { folder, network, ready_after, output, restarts: !args.no_restart };
+        published::publish(folder, network, &children, &startup)?;
+        published::show(folder, network, &children, &startup, output);
+        let mut keeper = Keeper { folder, network, startup, output, restarts: !args.no_restart };
         keeper.keep_running(&mut children, &mut signals).await
     });
     output.note("stopping");
@@ -57,7 +58,7 @@ pub fn supervise(
 struct Keeper<'a> {
     folder: &'a DataFolder,
     network: &'a Network,
-    ready_after: Duration,
+    startup: Startup,
     output: Output,
     restarts: bool,
 }
@@ -78,7 +79,7 @@ impl Keeper<'_> {
                 children[*index].restart()?;
             }
             if !now_due.is_empty() {
-                published::publish(self.folder, self.network, children, self.ready_after)?;
+                published::publish(self.folder, self.network, children, &self.startup)?;
             }
             let next = due.iter().map(|(time, _)| *time).min();
             tokio::select! {

@@ -40,6 +40,37 @@ fn a_network_becomes_ready_stops_on_ctrl_c_without_a_trace_and_resumes() {
 }
 
 #[test]
+fn the_start_is_told_by_phase_and_an_idle_network_is_measured_by_role() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let idle = ["bench", "idle", "--data", data, "--seconds", "1", "--output", "json"];
+    let (code, _, said) = run(&idle);
+    assert_eq!(code, 3);
+    assert!(said.contains("not_ready") && said.contains("tally up"), "{said}");
+
+    let network = Network::up(folder.path(), &["--listen", "127.0.0.1:0", "--validators", "1"]);
+    let table = network.table();
+    let phases = table["phases"].as_array().unwrap();
+    let names: Vec<&str> = phases.iter().filter_map(|phase| phase["phase"].as_str()).collect();
+    let expected = ["founding", "starting", "serving", "connecting", "first block", "last role"];
+    assert_eq!(names, expected);
+    let sum: u64 = phases.iter().filter_map(|phase| phase["ms"].as_u64()).sum();
+    assert_eq!(sum, table["ready_ms"]);
+    let mut roles = table["roles"].as_array().unwrap().iter();
+    assert!(roles.all(|role| role["ready_ms"].as_u64() <= Some(sum)));
+
+    let (code, out, said) = run(&idle);
+    assert_eq!(code, 0, "{said}");
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    let roles = shown["roles"].as_array().unwrap();
+    let names: Vec<&str> = roles.iter().filter_map(|role| role["role"].as_str()).collect();
+    assert_eq!(names, ["node-0", "issuer", "provisioner", "merchant", "up"]);
+    assert!(roles.iter().all(|role| role["resident_bytes"].as_u64() > Some(0)));
+    assert!(roles[0]["disk_bytes"].as_u64() > Some(0));
+    assert_eq!(shown["sum"]["role"], "in all");
+}
+
+#[test]
 fn roles_go_with_a_parent_that_is_killed_and_a_killed_role_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let more = ["--listen", "127.0.0.1:0", "--validators", "1"];

@@ -1,9 +1,9 @@
-//! `tally bench`: workloads on a running network, measured as its users see them.
+//! `tally bench charges`: the time from a charge at the till to its verified receipt.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde::Serialize;
 use tallystick_api::Client;
 use tallystick_api::issuer::Progress;
@@ -12,33 +12,17 @@ use tallystick_kernel::limits::PAYMENT_CODE_LIFE_MAX;
 use tallystick_kernel::{DurationMs, Reason};
 use tallystick_proofs::payment_code;
 
-use super::merchant::till::Till;
-use super::wallet::folder::Wallet;
-use super::{block_on, read_text};
+use crate::commands::merchant::till::Till;
+use crate::commands::wallet::folder::Wallet;
+use crate::commands::{block_on, read_text};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::roles::merchant::TILL_KEY_FILE;
 use crate::source;
 
-/// `tally bench`.
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    #[command(subcommand)]
-    workload: Workload,
-}
-
-#[derive(Debug, Subcommand)]
-enum Workload {
-    /// One payment after another: from the charge at the till to the verified receipt.
-    #[command(
-        after_help = "Example:\n  tally bench charges --wallet alice --data .tally/merchant --count 50 --amount 0.10"
-    )]
-    Charges(ChargesArgs),
-}
-
 /// `tally bench charges`.
 #[derive(Debug, Args)]
-struct ChargesArgs {
+pub struct ChargesArgs {
     /// A certified wallet with enough reserves.
     #[arg(long, value_name = "DIR")]
     wallet: PathBuf,
@@ -63,8 +47,7 @@ struct Shown {
 }
 
 /// Runs the workload.
-pub fn run(args: &BenchArgs, output: Output) -> Result<(), Failure> {
-    let Workload::Charges(args) = &args.workload;
+pub fn run(args: &ChargesArgs, output: Output) -> Result<(), Failure> {
     let mut times = block_on(charges(args))?;
     times.sort_by(f64::total_cmp);
     let at = |share: f64| {
@@ -109,7 +92,7 @@ async fn charges(args: &ChargesArgs) -> Result<Vec<f64>, Failure> {
                 .cause(format!("after {} payments", times.len())));
         }
         let receipt = merchant.receipt(&charge.id).await?;
-        super::merchant::charge::check(&till, &charge, &receipt)?;
+        crate::commands::merchant::charge::check(&till, &charge, &receipt)?;
         times.push(begun.elapsed().as_secs_f64() * 1000.0);
     }
     Ok(times)

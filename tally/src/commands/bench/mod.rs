@@ -1,0 +1,37 @@
+//! `tally bench`: workloads on a running network, measured as its users see them.
+
+mod charges;
+mod idle;
+mod process;
+
+use clap::{Args, Subcommand};
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// `tally bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    workload: Workload,
+}
+
+#[derive(Debug, Subcommand)]
+enum Workload {
+    /// One payment after another: from the charge at the till to the verified receipt.
+    #[command(
+        after_help = "Example:\n  tally bench charges --wallet alice --data .tally/merchant --count 50 --amount 0.10"
+    )]
+    Charges(charges::ChargesArgs),
+    /// Nothing: what a network costs while nobody pays.
+    #[command(after_help = "Example:\n  tally bench idle --data .tally --seconds 60")]
+    Idle(idle::IdleArgs),
+}
+
+/// Runs the workload.
+pub fn run(args: &BenchArgs, output: Output) -> Result<(), Failure> {
+    match &args.workload {
+        Workload::Charges(args) => charges::run(args, output),
+        Workload::Idle(args) => idle::run(args, output),
+    }
+}
