@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::client::{Client, Repeat};
 use crate::error::ApiError;
 use crate::issuer::Progress;
-use crate::json;
+use crate::json::{self, Page};
 use crate::text_schema;
 
 /// The longest wait that `wait=` grants.
@@ -92,6 +92,12 @@ impl MerchantClient {
         let wait = wait.min(WAIT_MAX);
         let path = format!("/v1/charges/{id}?wait=final&timeout_ms={}", wait.0);
         self.0.get_waiting(&path, wait).await
+    }
+
+    /// A page of charges, the latest first; `cursor` is [`Page::next`] of the page before.
+    pub async fn charges(&self, cursor: Option<&str>) -> Result<Page<Charge>, ApiError> {
+        let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
+        self.0.get(&format!("/v1/charges{query}")).await
     }
 
     /// The receipt of a settled charge. The caller MUST verify it.

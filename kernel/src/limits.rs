@@ -93,6 +93,9 @@ pub const IDEMPOTENCY_LIFE: DurationMs = DurationMs::minutes(24 * 60);
 pub const REQUESTS_PER_SECOND_MAX: u32 = 100;
 /// Requests a second from one address, unless a role's configuration says otherwise.
 pub const ADDRESS_REQUESTS_PER_SECOND_MAX: u32 = 2000;
+/// Logins a minute for one name, from all addresses: more than an address may try, so that one
+/// address cannot lock a holder out.
+pub const LOGINS_PER_MINUTE_MAX: u32 = 60;
 /// Guesses (logins, codes) a minute for one address.
 pub const GUESSES_PER_MINUTE_MAX: u32 = 10;
 
@@ -100,6 +103,7 @@ const _: () = {
     assert!(AUTHORIZATION_LIFE_MAX.0 < UNLOCK_DELAY_MIN.0);
     assert!(UNLOCK_DELAY_MIN.0 < UNLOCK_DELAY_MAX.0);
     assert!(PAYMENT_CODE_LIFE_MAX.0 < AUTHORIZATION_LIFE_MAX.0);
+    assert!(GUESSES_PER_MINUTE_MAX < LOGINS_PER_MINUTE_MAX);
     assert!(AUTHORIZATION_CODE_BUCKET.0 <= DEVICE_CODE_LIFE.0);
     // 34 bytes a reserve id and 80 a line, with room for the rest of the body.
     assert!(RESERVES_IN_MAX * 34 + LINES_MAX * 80 + RESERVES_OUT_MAX * 9 + 1024 < BODY_BYTES_MAX);

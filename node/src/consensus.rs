@@ -246,7 +246,9 @@ async fn fetch_bodies(clock: &runtime::Context, shared: &Shared, block: &Block) 
     let mut watch = shared.watch();
     loop {
         watch.mark_unchanged();
-        match shared.core().missing(&block.entries) {
+        // Bound first, so that the core's lock is free again when `want` takes its own.
+        let missing = shared.core().missing(&block.entries);
+        match missing {
             Ok(missing) if missing.is_empty() => return,
             Ok(missing) => shared.want(&missing),
             Err(reason) => return stop_for(reason),

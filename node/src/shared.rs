@@ -1,4 +1,6 @@
 //! What the tasks of a node share: the core under its lock, what is wanted, and who is there.
+//!
+//! Invariant: nobody holds two of these locks at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -63,7 +65,7 @@ impl Shared {
 
     /// Asks for bodies to be fetched from the others.
     pub fn want(&self, entries: &[Entry]) {
-        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = self.wanted_set();
         let before = wanted.len();
         wanted.extend(entries);
         if wanted.len() > before {
@@ -78,12 +80,21 @@ impl Shared {
 
     /// What is wanted and still not here.
     pub fn wanted(&self) -> Vec<Entry> {
-        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        if !wanted.is_empty() {
-            let list: Vec<Entry> = wanted.iter().copied().collect();
-            *wanted = self.core().missing(&list).unwrap_or(list).into_iter().collect();
+        let asked: Vec<Entry> = self.wanted_set().iter().copied().collect();
+        if asked.is_empty() {
+            return asked;
         }
+        let found = self.core().missing(&asked);
+        let missing: BTreeSet<Entry> =
+            found.unwrap_or_else(|_| asked.clone()).into_iter().collect();
+        let mut wanted = self.wanted_set();
+        // What was wanted since is not known to be here.
+        wanted.retain(|entry| missing.contains(entry) || asked.binary_search(entry).is_err());
         wanted.iter().copied().collect()
+    }
+
+    fn wanted_set(&self) -> MutexGuard<'_, BTreeSet<Entry>> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a validator was heard; whether it was not heard lately before.
@@ -187,6 +198,35 @@ mod tests {
         assert!((1..4).all(|place| shared.hear(place, later)));
         assert_eq!(shared.connected(later), 3);
         assert!(!shared.is_complete(3, later), "what they said is out of date");
+    }
+
+    #[test]
+    fn many_who_want_bodies_and_many_who_look_for_them_never_wait_for_each_other() {
+        let (_folder, shared) = shared();
+        let (shared, rounds) = (Arc::new(shared), 2000_u32);
+        let (done, all_done) = std::sync::mpsc::channel();
+        for thread in 0..4_u8 {
+            let (shared, done) = (Arc::clone(&shared), done.clone());
+            std::thread::spawn(move || {
+                for round in 0..rounds {
+                    let mut id = [thread; 32];
+                    id[..4].copy_from_slice(&round.to_be_bytes());
+                    let entry = Entry { id: TransactionId(id), witness_hash: [0; 32] };
+                    // As a task does that has found out under the core's lock what is missing.
+                    let missing = shared.core().missing(&[entry]).unwrap();
+                    shared.want(&missing);
+                    if round % 64 == 0 {
+                        assert!(shared.wanted().contains(&entry));
+                    }
+                }
+                let _ = done.send(());
+            });
+        }
+        for _ in 0..4 {
+            let waited = all_done.recv_timeout(std::time::Duration::from_secs(60));
+            assert!(waited.is_ok(), "two tasks wait for each other's lock");
+        }
+        assert_eq!(shared.wanted().len(), 4 * rounds as usize);
     }
 
     #[tokio::test]

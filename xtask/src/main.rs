@@ -2,6 +2,7 @@
 
 mod commands;
 mod gate;
+mod network;
 mod policy;
 mod readme;
 mod repository;

@@ -4,21 +4,17 @@
 //! network namespace with no link at all; that nothing can be reached from there is a check too.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use crate::gate::Tally;
+use crate::network::{TALLY, beside_a_network};
 use crate::repository;
 
 /// The two commands that are all the set-up.
 const SET_UP: [&str; 2] = ["cargo run --release -- up", "cargo xtask test"];
 /// The info string of the block.
 const BLOCK: &str = "```sh payment";
-/// The binary as the block names it.
-const TALLY: &str = "target/release/tally";
-/// Nothing here takes this long but when it is broken.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// The same for the whole block, in the words of `timeout`.
+/// The whole block takes no longer than this but when it is broken, in the words of `timeout`.
 const BLOCK_PATIENCE: [&str; 2] = ["--kill-after=10", "300"];
 /// A command of the block that cannot work without a link.
 const ONLINE: &str = "tally wallet balance ";
@@ -67,22 +63,11 @@ fn payment(root: &Path, readme: &str) -> Result<Tally, String> {
     let namespace = namespace().ok_or_else(|| {
         format!("missing: network namespaces; none of {NAMESPACES:?} is allowed to this user here")
     })?;
-    let target = repository::target(root)?;
-    let folder = std::env::temp_dir().join(format!("tallystick-readme-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let result = std::os::unix::fs::symlink(target, folder.join("target"))
-        .map_err(|error| error.to_string())
-        .and_then(|()| {
-            beside_a_network(&folder, || {
-                let mut tally = typed(&folder, &script, namespace, commands(&block));
-                tally.add(no_link(&folder, &block, namespace));
-                tally
-            })
-        });
-    if let Err(error) = std::fs::remove_dir_all(&folder) {
-        println!("{}: {error}", folder.display());
-    }
-    result
+    beside_a_network(&repository::target(root)?, &[], |folder| {
+        let mut tally = typed(folder, &script, namespace, commands(&block));
+        tally.add(no_link(folder, &block, namespace));
+        tally
+    })
 }
 
 /// The lines of the payment's block.
@@ -131,23 +116,6 @@ fn typed(folder: &Path, script: &str, namespace: Namespace, commands: u64) -> Ta
     Tally { passed, failed }
 }
 
-/// Runs `tally up` in `folder` and, once it is ready, what is to be done beside it.
-fn beside_a_network(folder: &Path, what: impl FnOnce() -> Tally) -> Result<Tally, String> {
-    let mut up = Command::new(TALLY)
-        .args(["up", "--listen", "127.0.0.1:0"])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("{TALLY} up: {error}; the step `build` makes it"))?;
-    let done = ready(folder, &mut up).map(|()| what());
-    let stopped = stop(&mut up).inspect_err(|cause| println!("readme: {cause}"));
-    done.map(|mut tally| {
-        tally.add(Tally::one(stopped.is_ok()));
-        tally
-    })
-}
-
 /// What the offline commands were kept from: the balance, which the block could ask for, cannot be
 /// asked for from a namespace such as theirs.
 fn no_link(folder: &Path, block: &str, namespace: Namespace) -> Tally {
@@ -181,36 +149,6 @@ fn in_namespace(namespace: Namespace, command: &[&str]) -> Command {
     let mut made = Command::new(namespace[0]);
     made.args(&namespace[1..]).args(command);
     made
-}
-
-fn ready(folder: &Path, up: &mut Child) -> Result<(), String> {
-    let end = Instant::now() + PATIENCE;
-    while !folder.join(".tally/up.json").exists() {
-        if let Ok(Some(status)) = up.try_wait() {
-            return Err(format!("tally up ended with {status}"));
-        }
-        if Instant::now() > end {
-            return Err("tally up is not ready".to_owned());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
-}
-
-/// Stops the network by its process id, as Ctrl-C does. The shell's own `kill` is there always.
-fn stop(up: &mut Child) -> Result<(), String> {
-    let kill = format!("kill -INT {}", up.id());
-    let asked = Command::new("sh").args(["-c", &kill]).status();
-    let end = Instant::now() + PATIENCE;
-    while asked.as_ref().is_ok_and(|status| status.success()) && Instant::now() < end {
-        if let Ok(Some(status)) = up.try_wait() {
-            let clean = status.success();
-            return if clean { Ok(()) } else { Err(format!("tally up ended with {status}")) };
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let killed = up.kill().and_then(|()| up.wait());
-    Err(format!("tally up did not stop: {killed:?}"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! The HTTP server: bind, serve with limits, stop in order.
+//!
+//! Invariants: one address never holds all connections; a connection whose client does not read
+//! what it asked for is closed; who comes when there is no room is turned away at once.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +18,8 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tallystick_kernel::Reason;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -55,28 +60,26 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         }))
         .layer(from_fn(request_id::layer));
     let graceful = GracefulShutdown::new();
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = Connections::default();
     tokio::pin!(stop);
     loop {
-        let permit = tokio::select! {
-            permit = Arc::clone(&connections).acquire_owned() => permit,
-            () = &mut stop => break,
-        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let (Ok(permit), Ok((stream, peer))) = (permit, accepted) else {
+        let Ok((stream, peer)) = accepted else {
             // Out of file descriptors or the like: give others time to close theirs.
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        // Dropping the stream closes it.
+        let Some(place) = connections.take(peer.ip()) else { continue };
         let connection = connection(stream, peer, router.clone());
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             // A connection that breaks is the client's business.
             let _ = watched.await;
-            drop(permit);
+            drop(place);
         });
     }
     drop(listener);
@@ -96,6 +99,8 @@ fn connection(
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     // Small answers must not wait for more.
     let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIME_MAX));
     let service = router.map_request(move |request: Request<Incoming>| {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ClientAddress(peer.ip()));
@@ -105,7 +110,7 @@ fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service))
 }
 
 /// Ready when the process is asked to stop (SIGTERM or SIGINT).
@@ -127,8 +132,65 @@ pub async fn stop_signal() {
 /// One process is one role.
 static STOPPING: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
 
+/// Who is connected, by address.
+#[derive(Clone, Default)]
+struct Connections(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A connection's place; left when it is dropped.
+struct Place {
+    connections: Connections,
+    address: IpAddr,
+}
+
+impl Connections {
+    /// A place for a connection, if there is one.
+    fn take(&self, address: IpAddr) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_address = open.get(&address).copied().unwrap_or(0);
+        if of_address >= ADDRESS_CONNECTIONS_MAX || open.values().sum::<usize>() >= CONNECTIONS_MAX
+        {
+            return None;
+        }
+        open.insert(address, of_address + 1);
+        Some(Place { connections: self.clone(), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.connections.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match open.get_mut(&self.address) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(open.remove(&self.address)),
+        }
+    }
+}
+
 const CONNECTIONS_MAX: usize = 1024;
+/// Half of them: who holds all that an address may hold keeps nobody else out.
+const ADDRESS_CONNECTIONS_MAX: usize = CONNECTIONS_MAX / 2;
+/// A client that reads nothing for so long is gone.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(20);
 const HEADERS_MAX: usize = 64;
 const HEADER_TIME_MAX: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const STOP_TIME_MAX: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_never_takes_all_places_and_leaves_what_it_had() {
+        let connections = Connections::default();
+        let (one, other) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let take = |address| connections.take(address);
+        let held: Vec<Place> = (0..ADDRESS_CONNECTIONS_MAX).filter_map(|_| take(one)).collect();
+        assert_eq!(held.len(), ADDRESS_CONNECTIONS_MAX);
+        assert!(take(one).is_none());
+        assert!(take(other).is_some());
+        drop(held);
+        assert!(take(one).is_some());
+        assert!(connections.0.lock().unwrap().is_empty());
+    }
+}

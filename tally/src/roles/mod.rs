@@ -17,6 +17,7 @@ use axum::http::header::CONTENT_TYPE;
 use clap::Args;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::getppid;
 use tallystick_api::operations::{ROLES, RoleInterface};
 use tallystick_kernel::Reason;
@@ -63,6 +64,8 @@ pub fn begin(args: &RoleArgs) -> Result<Runtime, Failure> {
     if let Some(parent) = args.parent {
         bind_to_parent(parent)?;
     }
+    // What a role writes is for its own eyes.
+    umask(Mode::from_bits_truncate(0o077));
     telemetry::begin("info,commonware=warn");
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).thread_name("tally-http").enable_all().build();

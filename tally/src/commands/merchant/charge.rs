@@ -1,22 +1,20 @@
 //! `tally merchant charge`: from a code to a verified receipt.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use tallystick_api::Client;
 use tallystick_api::issuer::Progress;
-use tallystick_api::merchant::{Charge, ChargeRequest, MerchantClient};
+use tallystick_api::merchant::{Charge, ChargeRequest};
 use tallystick_kernel::{AccountId, DurationMs, Reason};
 use tallystick_proofs::action::Action;
 use tallystick_proofs::receipt::Receipt;
 
 use super::till::{Till, TillArgs};
-use crate::commands::{block_on, read_text};
+use crate::commands::block_on;
 use crate::data_folder::write_atomically;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::roles::merchant::TILL_KEY_FILE;
 use crate::source;
 
 /// `tally merchant charge`.
@@ -53,9 +51,9 @@ struct Shown {
 pub fn run(args: &ChargeArgs, output: Output) -> Result<(), Failure> {
     let code = args.till.text()?;
     let till = args.till.till()?;
-    let key = read_text(&args.till.data.join(TILL_KEY_FILE), 256)?;
-    let url = format!("http://{}", till.config.listen);
-    let merchant = MerchantClient(Client::new(&url)?.with_token(key.trim()));
+    let merchant = till.client(&args.till.data)?;
+    // Nobody is charged for a receipt that cannot be written.
+    args.receipt.as_deref().map_or(Ok(()), require_writable)?;
     let amount = till.amount(&args.amount)?;
     let body = ChargeRequest { code, currency: till.currency, amount, order: args.order.clone() };
     let (charge, receipt) = block_on(async {
@@ -69,7 +67,11 @@ pub fn run(args: &ChargeArgs, output: Output) -> Result<(), Failure> {
     })?;
     check(&till, &charge, &receipt)?;
     if let Some(path) = &args.receipt {
-        write_atomically(path, &receipt, 0o644)?;
+        write_atomically(path, &receipt, 0o644).map_err(|failure| {
+            failure
+                .cause(format!("charge {} IS PAID; only its receipt was not written", charge.id))
+                .next_step(format!("tally merchant receipt {} --receipt FILE", charge.id))
+        })?;
     }
     let shown = Shown {
         charge: charge.id,
@@ -85,7 +87,8 @@ pub fn run(args: &ChargeArgs, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn ended(charge: &Charge) -> Result<(), Failure> {
+/// Whether a charge is paid; what is to be done if not.
+pub fn ended(charge: &Charge) -> Result<(), Failure> {
     match charge.state {
         Progress::Settled => Ok(()),
         Progress::Failed => {
@@ -95,7 +98,25 @@ fn ended(charge: &Charge) -> Result<(), Failure> {
         }
         Progress::Accepted | Progress::Submitted => Err(Failure::new(Reason::Timeout)
             .cause(format!("charge {} has not ended yet", charge.id))
-            .next_step("the merchant goes on with it; do not charge again")),
+            .next_step(format!(
+                "the merchant goes on with it; do not charge again, but look with: \
+                 tally merchant receipt {} --receipt FILE",
+                charge.id
+            ))),
+    }
+}
+
+fn require_writable(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let tried = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
+    match tried {
+        Ok(_) if path.is_dir() => Err(Failure::new(Reason::FileUnreadable)
+            .cause(format!("{} is a folder", path.display()))
+            .next_step("name a file for --receipt; nothing was charged")),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::new(Reason::FileUnreadable)
+            .cause(format!("{}: {error}", path.display()))
+            .next_step("name a file that can be written for --receipt; nothing was charged")),
     }
 }
 

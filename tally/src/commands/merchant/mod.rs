@@ -1,6 +1,7 @@
 //! `tally merchant`: the role, and what a till types.
 
 pub mod charge;
+pub mod receipt;
 pub mod till;
 pub mod verify;
 
@@ -32,6 +33,14 @@ enum MerchantCommand {
         after_help = "Example:\n  tally merchant charge --data .tally/merchant --image code.png --amount 12.30 --receipt receipt.tally"
     )]
     Charge(charge::ChargeArgs),
+    /// List the latest charges and what became of them.
+    #[command(after_help = "Example:\n  tally merchant charges --data .tally/merchant")]
+    Charges(receipt::ChargesArgs),
+    /// Write the receipt of a charge that was made before.
+    #[command(
+        after_help = "Example:\n  tally merchant receipt --data .tally/merchant CHARGE --receipt receipt.tally"
+    )]
+    Receipt(receipt::ReceiptArgs),
 }
 
 /// Runs the command, or the role.
@@ -40,5 +49,7 @@ pub fn run(args: &MerchantArgs, output: Output) -> Result<(), Failure> {
         None => roles::merchant::run(&args.role),
         Some(MerchantCommand::Verify(args)) => verify::run(args, output),
         Some(MerchantCommand::Charge(args)) => charge::run(args, output),
+        Some(MerchantCommand::Charges(args)) => receipt::list(args, output),
+        Some(MerchantCommand::Receipt(args)) => receipt::run(args, output),
     }
 }

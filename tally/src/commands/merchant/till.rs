@@ -3,15 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tallystick_api::Client;
+use tallystick_api::merchant::MerchantClient;
 use tallystick_kernel::{Amount, CurrencyCode, Reason};
 use tallystick_proofs::genesis::Genesis;
 
+use crate::commands::read_text;
 use crate::commands::receipt::read_genesis;
 use crate::config;
 use crate::data_folder::read_bounded;
 use crate::failure::Failure;
 use crate::qr;
-use crate::roles::merchant::MerchantConfig;
+use crate::roles::merchant::{MerchantConfig, TILL_KEY_FILE};
 
 /// Where a code comes from.
 #[derive(Debug, Args)]
@@ -65,6 +68,13 @@ impl Till {
         let first = genesis.currencies.first().ok_or(Reason::CurrencyUnknown)?;
         let (currency, exponent) = (first.code, first.exponent);
         Ok(Till { config, genesis, currency, exponent })
+    }
+
+    /// The merchant role, with the till's key from its data folder.
+    pub fn client(&self, folder: &Path) -> Result<MerchantClient, Failure> {
+        let key = read_text(&folder.join(TILL_KEY_FILE), 256)?;
+        let url = format!("http://{}", self.config.listen);
+        Ok(MerchantClient(Client::new(&url)?.with_token(key.trim())))
     }
 
     /// A price, such as `12.30`.

@@ -29,6 +29,10 @@ struct Shown {
     /// Bound to this amount, in minor units.
     amount: Option<String>,
     currency: Option<String>,
+    /// Never offline: only the issuer knows.
+    checked_for_replay: bool,
+    #[serde(skip)]
+    bound: String,
 }
 
 /// Runs the command.
@@ -36,8 +40,14 @@ pub fn run(args: &VerifyArgs, output: Output) -> Result<(), Failure> {
     let text = args.till.text()?;
     let trust = trust::read(&args.till.data)?;
     let code = payment_code::verify(&text, None, &trust, source::now()).map_err(explained)?;
+    let bound = match code.claims.amount {
+        Some((_, amount)) => format!("bound to {}", args.till.till()?.shown(amount)),
+        None => "bound to no amount".to_owned(),
+    };
     let shown = Shown {
         valid: true,
+        checked_for_replay: false,
+        bound,
         account_token: code.claims.account_token,
         key_id: hex::encode(&code.key_id.0),
         code_id: hex::encode(&code.claims.code_id),
@@ -48,9 +58,10 @@ pub fn run(args: &VerifyArgs, output: Output) -> Result<(), Failure> {
     };
     output.show(&shown, |shown| {
         format!(
-            "valid: signed by a certified device, until {}\naccount token  {}\n\
+            "valid: signed by a certified device, until {}\n{}\naccount token  {}\n\
              not checked offline: whether it was used before",
             crate::clock_text::utc(shown.expiry_ms),
+            shown.bound,
             shown.account_token
         )
     });

@@ -12,6 +12,7 @@ use tallystick_api::operations::issuer as endpoints;
 use tallystick_api::{Page, Problem};
 use tallystick_crypto::{PublicKey, Signature};
 use tallystick_issuer::holder::{HOLDER_BYTES_MAX, Holder, check_password};
+use tallystick_kernel::hash::sha256;
 use tallystick_kernel::{Codec as _, HolderId, Reason, TimeMs};
 use tallystick_proofs::owners::Owners;
 use tallystick_store::{Batch, Record, retry_conflicts};
@@ -135,17 +136,25 @@ pub async fn log_in(
     password: String,
 ) -> Result<(HolderId, Zeroizing<String>, TimeMs), Refusal> {
     let password = Zeroizing::new(password);
-    app.logins.begin(name.clone(), now())?;
+    // A digest, so that long names cost no memory.
+    let of_name = sha256(name.as_bytes());
+    app.logins.count(of_name, now()).check()?;
     let found = app.holder_by_name(&name).await;
     let (id, stored) = match found {
         Ok((_, holder)) => (Some(holder.id), holder.password_hash),
         Err(Reason::HolderUnknown) => (None, NOBODY.to_owned()),
         Err(reason) => return Err(reason.into()),
     };
-    let checked = tokio::task::spawn_blocking(move || check_password(&stored, &password));
+    // A password costs much memory for a moment: few are looked at, and few wait, at once.
+    let _place = app.passwords_waiting.try_acquire().map_err(|_| Reason::RateLimited)?;
+    let turn = Arc::clone(&app.passwords).acquire_owned().await.map_err(|_| Reason::NotReady)?;
+    let checked = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        check_password(&stored, &password)
+    });
     checked.await.map_err(|_| Reason::Internal)??;
     let holder = id.ok_or(Reason::LoginWrong)?;
-    app.logins.forgive(&name);
+    app.logins.forgive(&of_name);
     let (token, expiry) = app.sessions.begin(&Subject::Holder(holder), now()).await?;
     Ok((holder, token, expiry))
 }

@@ -29,7 +29,7 @@ use tallystick_proofs::revocation_list::RevocationList;
 use tallystick_proofs::x509_certificate::X509Certificate;
 use tallystick_proofs::x509_chain::TrustAnchors;
 use tallystick_store::{Kind, Record, Store};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use self::config::{CA_KEY, IssuerConfig, MANDATE_KEY};
 use super::RoleArgs;
@@ -77,6 +77,10 @@ pub mod kinds {
 
 /// The outbox of everything that ends on the ledger.
 pub const SETTLE: &str = "settle";
+/// Passwords that are looked at at once; each takes 19 MiB.
+const PASSWORDS_AT_ONCE: usize = 2;
+/// Logins that are under way or wait for their turn.
+const PASSWORDS_WAITING_MAX: usize = 64;
 /// How often a decision is made again when what it rests on has changed meanwhile.
 pub const CONFLICTS_MAX: u32 = 16;
 
@@ -114,8 +118,12 @@ pub struct Issuer {
     pub sessions: StoredSessions,
     /// Answers to keyed writes.
     pub answers: StoredAnswers,
-    /// Wrong passwords by name.
-    pub logins: RateLimit<String>,
+    /// Wrong passwords by the digest of the name.
+    pub logins: RateLimit<Digest>,
+    /// Turns of looking at a password.
+    pub passwords: Arc<Semaphore>,
+    /// Places to wait for a turn.
+    pub passwords_waiting: Semaphore,
     /// Wakes the worker and everyone who waits for an end.
     pub changed: watch::Sender<u64>,
     /// What the pages need.
@@ -157,8 +165,10 @@ impl Issuer {
             answers: StoredAnswers::new(store.clone()),
             logins: RateLimit::new(
                 tallystick_kernel::DurationMs::minutes(1),
-                tallystick_kernel::limits::GUESSES_PER_MINUTE_MAX,
+                tallystick_kernel::limits::LOGINS_PER_MINUTE_MAX,
             ),
+            passwords: Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)),
+            passwords_waiting: Semaphore::new(PASSWORDS_WAITING_MAX),
             changed: watch::Sender::new(0),
             visits: Visits {
                 links: config.console.clone(),
