@@ -83,7 +83,7 @@ pub const AUTHORIZATION_CODE_CHARS: usize = 12;
 pub const AUTHORIZATION_CODE_BUCKET: DurationMs = DurationMs::minutes(5);
 /// Wrong authorization codes for one request before it is closed.
 pub const GUESSES_PER_REQUEST_MAX: u32 = 5;
-/// Wrong authorization codes a day for one account, and for one device.
+/// Wrong authorization codes a day of one device.
 pub const GUESSES_PER_DAY_MAX: u32 = 10;
 /// How long a session of a logged-in holder lives.
 pub const SESSION_LIFE: DurationMs = DurationMs::minutes(8 * 60);
@@ -96,6 +96,8 @@ pub const ADDRESS_REQUESTS_PER_SECOND_MAX: u32 = 2000;
 /// Logins a minute for one name, from all addresses: more than an address may try, so that one
 /// address cannot lock a holder out.
 pub const LOGINS_PER_MINUTE_MAX: u32 = 60;
+/// Requests for credentials a minute from one address.
+pub const PROVISIONING_STARTS_PER_MINUTE_MAX: u32 = 60;
 /// Guesses (logins, codes) a minute for one address.
 pub const GUESSES_PER_MINUTE_MAX: u32 = 10;
 

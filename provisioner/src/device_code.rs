@@ -16,7 +16,15 @@ use crate::request::{DEVICE_KIND_BYTES_MAX, Request, RequestState};
 use crate::risk::{RiskPolicy, Signals};
 
 /// Wrong codes under one shared key in a day, from which on the key serves no more that day.
-pub const GUESSES_PER_KEY_MAX: u32 = 1000;
+///
+/// Anyone can make devices and hand in wrong codes, so a low limit would let strangers stop
+/// provisioning for everyone. At this one, guesses succeed with a chance below 2^-24 a day.
+pub const GUESSES_PER_KEY_MAX: u32 = 100_000_000;
+/// Wrong codes under one shared key in a day at which the operator is told.
+pub const GUESSES_PER_KEY_ALARM: u64 = 1000;
+/// Wrong codes for one account in a day, of any devices, at which the operator is told. They refuse
+/// nothing: account ids are public, and the holder must not be locked out by strangers.
+pub const GUESSES_PER_ACCOUNT_ALARM: u64 = 100;
 /// How long a credential may be shown to the issuer.
 pub const CREDENTIAL_LIFE: DurationMs = DurationMs::minutes(60);
 
@@ -46,16 +54,14 @@ pub struct Start {
 /// Wrong codes of today, before this one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Guesses {
-    /// Of the account.
-    pub account: u32,
-    /// Of the device.
+    /// Of the device, for any accounts: so never fewer than of this device for this account.
     pub device: u32,
     /// Under the shared key.
     pub key: u32,
 }
 
 /// What became of a code that was handed in. `next` MUST be stored before the outcome is told, and
-/// where `counts` is set the three counters of [`Guesses`] with it.
+/// where `counts` is set the counters of [`Guesses`] with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
     /// The request afterwards.
@@ -145,7 +151,7 @@ pub fn complete(
     if guesses.key >= GUESSES_PER_KEY_MAX {
         return Err(Reason::KeyIdBlocked);
     }
-    if guesses.account >= GUESSES_PER_DAY_MAX || guesses.device >= GUESSES_PER_DAY_MAX {
+    if guesses.device >= GUESSES_PER_DAY_MAX {
         return Err(Reason::GuessLimitDay);
     }
     let code = code.parse()?;

@@ -7,13 +7,13 @@ use tallystick_kernel::{DurationMs, Reason, TimeMs};
 pub struct RiskPolicy {
     /// The name, for logs and audit.
     pub name: String,
-    /// Requests of one account in a day that are not unusual.
+    /// Requests of one device for one account in a day that are not unusual.
     pub account_requests_usual: u64,
     /// Requests of one device in a day that are not unusual.
     pub device_requests_usual: u64,
     /// Points for each request above what is usual.
     pub request_points: u64,
-    /// Points for each wrong code of today, of the account or the device.
+    /// Points for each wrong code of the device today.
     pub wrong_code_points: u64,
     /// A device that was first seen less than this long ago is new.
     pub device_new_for: DurationMs,
@@ -38,14 +38,15 @@ impl Default for RiskPolicy {
     }
 }
 
-/// What is known about a request's account and device.
+/// What is known about a request's device. What other devices do for the same account is not part
+/// of it: a stranger could raise the holder's risk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signals {
-    /// Requests of the account today, this one included.
+    /// Requests of the device for this account today, this one included.
     pub account_requests: u64,
     /// Requests of the device today, this one included.
     pub device_requests: u64,
-    /// Wrong codes today, of the account or of the device, whichever are more.
+    /// Wrong codes of the device today.
     pub wrong_codes: u64,
     /// When the device was first seen.
     pub device_first_seen: Option<TimeMs>,

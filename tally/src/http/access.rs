@@ -25,6 +25,17 @@ use crate::source;
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddress(pub IpAddr);
 
+impl ClientAddress {
+    /// What events of the address are counted by: the address itself, or its /64 network for IPv6,
+    /// where one subscriber has that many addresses.
+    pub fn counted_as(self) -> IpAddr {
+        match self.0.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
+            address @ IpAddr::V4(_) => address,
+        }
+    }
+}
+
 /// The routes of a role; `S` is the state that handlers are given.
 pub struct Routes<S> {
     router: Router<S>,
@@ -79,7 +90,7 @@ struct Guard {
 
 /// Stands before every handler: rates, access, body, idempotency, time.
 async fn stand_before(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let address = request.extensions().get::<ClientAddress>().map(|address| address.0);
+    let address = request.extensions().get::<ClientAddress>().map(|address| address.counted_as());
     let mut standing = None;
     let answered = match guard.count(address, &mut standing) {
         Ok(()) => guard.answer_in_time(request, next, &mut standing).await,
@@ -183,3 +194,17 @@ impl Guard {
 
 /// Answering takes at most this long, waiting apart.
 const TIME_MAX: DurationMs = DurationMs::seconds(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_counted_together() {
+        let of = |text: &str| ClientAddress(text.parse().unwrap()).counted_as();
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    }
+}

@@ -1,7 +1,7 @@
 //! `tally provisioner`: hands credentials to devices whose requests an issuer has approved. It
 //! never talks to an issuer: the decision comes with the holder.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
@@ -18,8 +18,10 @@ use tallystick_crypto::hpke::{Kem, SealingKey};
 use tallystick_crypto::key_store::{KeyAlgorithm, KeyPurpose, StoredSigner};
 use tallystick_crypto::standard_signature::{Curve, StandardKey};
 use tallystick_crypto::{KeyStore as _, SoftwareKeyStore};
+use tallystick_kernel::limits::PROVISIONING_STARTS_PER_MINUTE_MAX;
 use tallystick_kernel::{Codec as _, DurationMs, Reason, TimeMs, hex};
 use tallystick_proofs::device_code::SharedKeyId;
+use tallystick_provisioner::device_code::{GUESSES_PER_ACCOUNT_ALARM, GUESSES_PER_KEY_ALARM};
 use tallystick_provisioner::request::REQUEST_BYTES_MAX;
 use tallystick_provisioner::{
     Guesses, Request, RiskPolicy, Signals, Start, complete, release, start,
@@ -31,27 +33,29 @@ use super::issuer::config::{CREDENTIAL_KEY, SHARED_KEY};
 use crate::config::{self, Config};
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
+use crate::http::access::ClientAddress;
 use crate::http::gate::Caller;
 use crate::http::idempotency::WriteKey;
+use crate::http::rate_limit::RateLimit;
 use crate::http::{Gate, JsonBody, Refusal, Routes, path_value, server};
 use crate::key_file::KeyFile;
 use crate::machine_key::MachineKey;
 use crate::source;
+use crate::stored::sweeping::{DAY_INDEX, SWEEP_PERIOD, day, sweep_ended};
 use crate::stored::{StoredAnswers, StoredReplays};
 use crate::up::MACHINE_KEY_FILE;
 use crate::up::founding::Network;
 use crate::up::plan::{Role, beside};
 
-/// Requests by id.
+/// Requests by id; index `day` of their expiry.
 const REQUEST: Kind = Kind("request");
-/// Counters by what is counted and the day.
+/// Counters by what is counted and the day; index `day`.
 const COUNTER: Kind = Kind("counter");
 /// Devices by their key's thumbprint: when each was first seen.
 const DEVICE: Kind = Kind("device");
 /// The key that device codes come from.
 const CODE_KEY: &str = "device-code";
 const CONFLICTS_MAX: u32 = 16;
-const DAY: DurationMs = DurationMs::minutes(24 * 60);
 
 /// The configuration of a provisioner. Paths are taken from the folder of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +132,7 @@ pub struct Provisioner {
     keys: SoftwareKeyStore,
     shared_key_id: SharedKeyId,
     policy: RiskPolicy,
+    starts: RateLimit<IpAddr>,
 }
 
 type App = Arc<Provisioner>;
@@ -135,6 +140,7 @@ type App = Arc<Provisioner>;
 /// A counter as it was read: its record's key, its version, its count.
 struct Counted {
     key: Vec<u8>,
+    day: Vec<u8>,
     version: u64,
     count: u64,
 }
@@ -143,7 +149,7 @@ impl Counted {
     /// Adds one to it within a batch.
     fn bump(&self, batch: Batch) -> Batch {
         let bytes = (self.count + 1).to_be_bytes();
-        batch.put(COUNTER, self.key.clone(), self.version, bytes, &[])
+        batch.put(COUNTER, self.key.clone(), self.version, bytes, &[(DAY_INDEX, self.day.clone())])
     }
 
     fn small(&self) -> u32 {
@@ -154,12 +160,12 @@ impl Counted {
 impl Provisioner {
     /// How often something happened today.
     async fn counted(&self, what: &str, of: &[u8], at: TimeMs) -> Result<Counted, Reason> {
-        let day = at.0 / DAY.0;
-        let key = [what.as_bytes(), b"/", of, &day.to_be_bytes()].concat();
+        let day = day(at);
+        let key = [what.as_bytes(), b"/", of, &day].concat();
         let found = self.store.read(COUNTER, &key).await?;
-        let Some(record) = found else { return Ok(Counted { key, version: 0, count: 0 }) };
+        let Some(record) = found else { return Ok(Counted { key, day, version: 0, count: 0 }) };
         let count = record.bytes.try_into().map_err(|_| Reason::StorageCorrupt)?;
-        Ok(Counted { key, version: record.version, count: u64::from_be_bytes(count) })
+        Ok(Counted { key, day, version: record.version, count: u64::from_be_bytes(count) })
     }
 
     /// When a device was first seen, before now.
@@ -180,11 +186,13 @@ impl Provisioner {
             return Ok(request);
         }
         let thumbprint = asked.thumbprint;
-        let account_starts = self.counted("account-starts", &asked.account.0, at).await?;
+        let pair = [&thumbprint[..], &asked.account.0].concat();
+        let account_starts = self.counted("account-starts", &pair, at).await?;
         let device_starts = self.counted("device-starts", &thumbprint, at).await?;
         let request = start(&self.keys, CODE_KEY, self.shared_key_id, asked, at)?;
+        let ends = [(DAY_INDEX, day(request.carried.expiry))];
         let mut batch = Batch::new()
-            .put(REQUEST, request.id, 0, request.to_bytes(), &[])
+            .put(REQUEST, request.id, 0, request.to_bytes(), &ends)
             .audit(at, format!("request {}", hex::encode(&request.id)));
         batch = device_starts.bump(account_starts.bump(batch));
         if self.first_seen(&thumbprint).await?.is_none() {
@@ -206,12 +214,12 @@ impl Provisioner {
         let of_account = self.counted("account-guesses", &request.account.0, at).await?;
         let of_device = self.counted("device-guesses", thumbprint, at).await?;
         let of_key = self.counted("key-guesses", &request.carried.key_id.0, at).await?;
-        let guesses =
-            Guesses { account: of_account.small(), device: of_device.small(), key: of_key.small() };
+        let guesses = Guesses { device: of_device.small(), key: of_key.small() };
+        let pair = [&thumbprint[..], &request.account.0].concat();
         let signals = Signals {
-            account_requests: self.counted("account-starts", &request.account.0, at).await?.count,
+            account_requests: self.counted("account-starts", &pair, at).await?.count,
             device_requests: self.counted("device-starts", thumbprint, at).await?.count,
-            wrong_codes: of_account.count.max(of_device.count),
+            wrong_codes: of_device.count,
             device_first_seen: self.first_seen(thumbprint).await?,
         };
         let shared = (request.carried.key_id == self.shared_key_id).then_some(SHARED_KEY);
@@ -219,13 +227,35 @@ impl Provisioner {
         let done =
             complete(&self.keys, shared, &self.policy, &request, thumbprint, code, today, at)?;
         let event = format!("code for {}: {:?}", hex::encode(id), done.outcome);
+        let ends = [(DAY_INDEX, day(request.carried.expiry))];
         let mut batch =
-            Batch::new().put(REQUEST, *id, version, done.next.to_bytes(), &[]).audit(at, event);
+            Batch::new().put(REQUEST, *id, version, done.next.to_bytes(), &ends).audit(at, event);
         if done.counts {
+            for (what, counted, alarm) in [
+                ("account", &of_account, GUESSES_PER_ACCOUNT_ALARM),
+                ("shared key", &of_key, GUESSES_PER_KEY_ALARM),
+            ] {
+                if counted.count + 1 == alarm {
+                    tracing::warn!(
+                        what,
+                        alarm,
+                        request = hex::encode(id),
+                        "many wrong codes today"
+                    );
+                    batch = batch.audit(at, format!("alarm: {alarm} wrong codes of one {what}"));
+                }
+            }
             batch = of_key.bump(of_device.bump(of_account.bump(batch)));
         }
         self.store.write(batch).await?;
         done.outcome.map(|()| done.next)
+    }
+
+    /// Removes what is not needed any longer: for requests and counters, a day after their end.
+    async fn sweep(&self, now: TimeMs) -> Result<(), Reason> {
+        self.store.sweep(now).await?;
+        sweep_ended(&self.store, REQUEST, now).await?;
+        sweep_ended(&self.store, COUNTER, now).await
     }
 
     fn sealed(&self, request: &Request, at: TimeMs) -> Result<Vec<u8>, Reason> {
@@ -244,6 +274,19 @@ pub fn routes(gate: Gate) -> Routes<Arc<Provisioner>> {
         .add(endpoints::COMPLETE, hand_in)
 }
 
+async fn sweep_hourly(app: App) {
+    loop {
+        if let Err(reason) = app.sweep(source::now()).await {
+            tracing::warn!(%reason, "what has expired could not be swept");
+        }
+        tokio::time::sleep(SWEEP_PERIOD).await;
+    }
+}
+
+fn start_limit() -> RateLimit<IpAddr> {
+    RateLimit::new(DurationMs::minutes(1), PROVISIONING_STARTS_PER_MINUTE_MAX)
+}
+
 async fn ready(State(app): State<App>) -> Result<&'static str, Refusal> {
     app.store.read(REQUEST, b"none").await?;
     Ok("ready\n")
@@ -258,9 +301,13 @@ async fn begin(
     State(app): State<App>,
     caller: Caller,
     Extension(key): Extension<WriteKey>,
+    address: Option<Extension<ClientAddress>>,
     JsonBody(body): JsonBody<ProvisioningRequest>,
 ) -> Result<Json<ProvisioningStarted>, Refusal> {
     let device = caller.require_device()?;
+    if let Some(Extension(address)) = address {
+        app.starts.count(address.counted_as(), source::now()).check()?;
+    }
     let field = |name: &'static str| move |reason| Problem::new(reason).field(name);
     let sized = |bytes: Vec<u8>| bytes.try_into().map_err(|_| Reason::FieldInvalid);
     let device_digest: [u8; 32] = body
@@ -342,9 +389,12 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             ..Gate::default()
         };
         let (keys, policy) = (keys.into_store(), config.risk.into());
-        let app = Arc::new(Provisioner { store, keys, shared_key_id, policy });
+        let app =
+            Arc::new(Provisioner { store, keys, shared_key_id, policy, starts: start_limit() });
+        let upkeep = tokio::spawn(sweep_hourly(Arc::clone(&app)));
         tracing::info!(%listen, "provisioner serves");
         server::serve(listener, routes(gate).into_router(app), server::stop_signal()).await;
+        upkeep.abort();
         tracing::info!("provisioner stopped");
         Ok(())
     })
@@ -372,6 +422,10 @@ pub fn plan(folder: &FilePath, network: &Network, shared_key_id: &str) -> Result
 
 #[cfg(test)]
 mod tests {
+    use tallystick_crypto::SigningKey;
+    use tallystick_crypto::software_key_store::Unlock;
+    use tallystick_proofs::authorization_code::{Decision, make};
+
     use super::*;
 
     #[test]
@@ -379,5 +433,73 @@ mod tests {
         let served: Vec<&str> = routes(Gate::default()).operations().iter().map(|o| o.id).collect();
         let described: Vec<&str> = endpoints::ALL.iter().map(|o| o.id).collect();
         assert_eq!(served, described);
+    }
+
+    const NOW: TimeMs = TimeMs(1_800_000_000_000);
+
+    async fn provisioner(folder: &FilePath) -> Provisioner {
+        let url = format!("sqlite:{}", folder.join("party.db").display());
+        let mut keys = SoftwareKeyStore::new(Unlock::Machine(&[1; 32]), &[0; 16]).unwrap();
+        for name in [SHARED_KEY, CODE_KEY] {
+            let (purpose, algorithm) = (KeyPurpose::SharedCode, KeyAlgorithm::HmacSha256);
+            keys.import(name, purpose, algorithm, &[name.len() as u8; 32]).unwrap();
+        }
+        Provisioner {
+            store: Store::open(&url, "provisioner").await.unwrap(),
+            keys,
+            shared_key_id: SharedKeyId([1; 8]),
+            policy: RiskPolicy::default(),
+            starts: start_limit(),
+        }
+    }
+
+    /// What a device asks for the same account.
+    fn asked(device: u8) -> Start {
+        Start {
+            id: [device; 16],
+            account: tallystick_kernel::AccountId([6; 32]),
+            device_key: SigningKey::p256_from_scalar(&[4; 32]).unwrap().public_key(),
+            thumbprint: [device; 32],
+            device_kind: "phone".to_owned(),
+            device_digest: [7; 32],
+            nonce: [device; 16],
+            sealing_key: SealingKey::new(Kem::X25519, &[9; 32]).unwrap(),
+            device_name: "phone".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_and_wrong_codes_of_strangers_do_not_lock_the_holder_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = provisioner(folder.path()).await;
+        let owner = app.begin(asked(1), NOW).await.unwrap();
+        let code = make(&app.keys, SHARED_KEY, &owner.carried, Decision::Approve, NOW).unwrap();
+        for stranger in 2..32 {
+            app.begin(asked(stranger), NOW).await.unwrap();
+            let (id, device) = ([stranger; 16], [stranger; 32]);
+            for _ in 0..4 {
+                let judged = app.judge(&id, &device, &code.to_string(), NOW).await;
+                assert_eq!(judged, Err(Reason::AuthorizationCodeWrong));
+            }
+        }
+        let alarms = app.store.audit(0, 1000).await.unwrap();
+        let alarms = alarms.iter().filter(|entry| entry.event.starts_with(b"alarm"));
+        assert_eq!(alarms.count(), 1, "120 wrong codes for one account");
+        let judged = app.judge(&[1; 16], &[1; 32], &code.to_string(), NOW).await;
+        assert!(judged.is_ok(), "{judged:?}");
+    }
+
+    #[tokio::test]
+    async fn requests_and_counters_are_swept_when_they_ended_more_than_a_day_ago() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = provisioner(folder.path()).await;
+        let end = app.begin(asked(1), NOW).await.unwrap().carried.expiry;
+        let day = DurationMs::minutes(24 * 60);
+        app.sweep(end.after(day)).await.unwrap();
+        assert!(app.request(&[1; 16]).await.is_ok());
+        assert_eq!(app.counted("device-starts", &[1; 32], NOW).await.unwrap().count, 1);
+        app.sweep(end.after(day).after(day)).await.unwrap();
+        assert_eq!(app.request(&[1; 16]).await, Err(Reason::DeviceCodeUnknown));
+        assert_eq!(app.counted("device-starts", &[1; 32], NOW).await.unwrap().count, 0);
     }
 }

@@ -4,6 +4,7 @@ mod answers;
 pub mod latest;
 mod replays;
 mod sessions;
+pub mod sweeping;
 
 pub use answers::StoredAnswers;
 pub use replays::StoredReplays;

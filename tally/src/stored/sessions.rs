@@ -3,15 +3,15 @@
 use tallystick_api::Bytes;
 use tallystick_kernel::hash::sha256;
 use tallystick_kernel::limits::SESSION_LIFE;
-use tallystick_kernel::{Codec as _, DurationMs, HolderId, Reader, Reason, TimeMs, Writer};
+use tallystick_kernel::{Codec as _, HolderId, Reader, Reason, TimeMs, Writer};
 use tallystick_store::{Batch, Kind, Store};
 use zeroize::Zeroizing;
 
+use super::sweeping::{DAY_INDEX, day, sweep_ended};
 use crate::http::gate::{Later, Sessions, Subject};
 use crate::source;
 
 const SESSION: Kind = Kind("session");
-const DAY: DurationMs = DurationMs::minutes(24 * 60);
 
 /// The sessions of a party.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl StoredSessions {
         let token = Zeroizing::new(format!("{PREFIX}{}", Bytes::encode(secret.as_slice())));
         let expiry = now.after(SESSION_LIFE);
         let key = sha256(token.as_bytes());
-        let indexes = [("day", day(expiry))];
+        let indexes = [(DAY_INDEX, day(expiry))];
         let batch = Batch::new().put(SESSION, key, 0, write(subject, expiry), &indexes);
         self.0.write(batch).await?;
         Ok((token, expiry))
@@ -52,13 +52,7 @@ impl StoredSessions {
 
     /// Removes sessions that ended the day before yesterday.
     pub async fn sweep(&self, now: TimeMs) -> Result<(), Reason> {
-        for back in 2..4 {
-            let ended = day(TimeMs(now.0.saturating_sub(back * DAY.0)));
-            for record in self.0.find(SESSION, "day", &ended, None, 1000).await? {
-                self.0.write(Batch::new().delete(SESSION, record.key, record.version)).await?;
-            }
-        }
-        Ok(())
+        sweep_ended(&self.0, SESSION, now).await
     }
 }
 
@@ -72,10 +66,6 @@ impl Sessions for StoredSessions {
             if now < expiry { Ok(subject) } else { Err(Reason::Unauthenticated) }
         })
     }
-}
-
-fn day(time: TimeMs) -> Vec<u8> {
-    (time.0 / DAY.0).to_be_bytes().to_vec()
 }
 
 fn write(subject: &Subject, expiry: TimeMs) -> Vec<u8> {
@@ -121,7 +111,7 @@ mod tests {
         assert_eq!(sessions.subject("tls_other", now).await, Err(Reason::Unauthenticated));
         sessions.sweep(end).await.unwrap();
         assert_eq!(sessions.subject(&token, now).await, Ok(holder.clone()));
-        sessions.sweep(TimeMs(end.0 + 2 * DAY.0)).await.unwrap();
+        sessions.sweep(TimeMs(end.0 + 2 * 24 * 60 * 60 * 1000)).await.unwrap();
         assert_eq!(sessions.subject(&token, now).await, Err(Reason::Unauthenticated));
     }
 

@@ -34,6 +34,7 @@ use crate::http::api_keys::{ApiKeyEntry, ApiKeys};
 use crate::http::{Gate, Refusal, Routes, server};
 use crate::machine_key::MachineKey;
 use crate::secret_file::SecretFile;
+use crate::stored::sweeping::SWEEP_PERIOD;
 use crate::stored::{StoredAnswers, StoredSessions};
 use crate::up::MACHINE_KEY_FILE;
 use crate::up::founding::{self, GENESIS_FILE, Network};
@@ -181,14 +182,28 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
         let router = pages::routes(routes(gate)).into_router(Arc::clone(&app));
         let worker = tokio::spawn(charges::work(Arc::clone(&app)));
         let upkeep = tokio::spawn(trust::keep_fresh(Arc::clone(&app)));
+        let sweeping = tokio::spawn(sweep_hourly(Arc::clone(&app)));
         tracing::info!(%listen, "merchant serves");
         server::serve(listener, router, server::stop_signal()).await;
         // What is cut off here is taken up from the outbox at the next start.
         worker.abort();
         upkeep.abort();
+        sweeping.abort();
         tracing::info!("merchant stopped");
         Ok(())
     })
+}
+
+async fn sweep_hourly(app: App) {
+    loop {
+        let now = crate::source::now();
+        for done in [app.store.sweep(now).await.map(|_| ()), app.sessions.sweep(now).await] {
+            if let Err(reason) = done {
+                tracing::warn!(%reason, "what has expired could not be swept");
+            }
+        }
+        tokio::time::sleep(SWEEP_PERIOD).await;
+    }
 }
 
 /// The merchant of a local network. Its account and its key at the issuer are there already.
