@@ -1,13 +1,14 @@
 //! `tally provisioner`: hands credentials to devices whose requests an issuer has approved. It
 //! never talks to an issuer: the decision comes with the holder.
 
-use std::net::{IpAddr, SocketAddr};
+mod config_file;
+
+use std::net::IpAddr;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
-use serde::{Deserialize, Serialize};
 use tallystick_api::Problem;
 use tallystick_api::operations::{self, provisioner as endpoints};
 use tallystick_api::provisioner::{
@@ -28,9 +29,10 @@ use tallystick_provisioner::{
 };
 use tallystick_store::{Batch, Kind, Store, retry_conflicts};
 
+pub use self::config_file::{ProvisionerConfig, RiskConfig};
 use super::RoleArgs;
 use super::issuer::config::{CREDENTIAL_KEY, SHARED_KEY};
-use crate::config::{self, Config};
+use crate::config;
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::http::access::ClientAddress;
@@ -56,75 +58,6 @@ const DEVICE: Kind = Kind("device");
 /// The key that device codes come from.
 const CODE_KEY: &str = "device-code";
 const CONFLICTS_MAX: u32 = 16;
-
-/// The configuration of a provisioner. Paths are taken from the folder of the file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProvisionerConfig {
-    /// Where HTTP is served.
-    pub listen: SocketAddr,
-    /// The data folder.
-    pub data: PathBuf,
-    /// The key under which the data folder's key file lies.
-    pub machine_key: PathBuf,
-    /// `postgres://...`; without it SQLite in the data folder.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub database: Option<String>,
-    /// The id of the key shared with the issuer: 16 hexadecimal digits.
-    pub shared_key_id: String,
-    /// The risk policy.
-    pub risk: RiskConfig,
-}
-
-/// A risk policy in a configuration; see [`RiskPolicy`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented at the type that it becomes")]
-pub struct RiskConfig {
-    pub name: String,
-    pub account_requests_usual: u64,
-    pub device_requests_usual: u64,
-    pub request_points: u64,
-    pub wrong_code_points: u64,
-    pub device_new_for_ms: u64,
-    pub device_new_points: u64,
-    pub points_max: u64,
-}
-
-impl Config for ProvisionerConfig {
-    const ENVIRONMENT_KEYS: &'static [&'static str] =
-        &["listen", "data", "machine_key", "database"];
-}
-
-impl From<RiskPolicy> for RiskConfig {
-    fn from(policy: RiskPolicy) -> RiskConfig {
-        RiskConfig {
-            name: policy.name,
-            account_requests_usual: policy.account_requests_usual,
-            device_requests_usual: policy.device_requests_usual,
-            request_points: policy.request_points,
-            wrong_code_points: policy.wrong_code_points,
-            device_new_for_ms: policy.device_new_for.0,
-            device_new_points: policy.device_new_points,
-            points_max: policy.points_max,
-        }
-    }
-}
-
-impl From<RiskConfig> for RiskPolicy {
-    fn from(config: RiskConfig) -> RiskPolicy {
-        RiskPolicy {
-            name: config.name,
-            account_requests_usual: config.account_requests_usual,
-            device_requests_usual: config.device_requests_usual,
-            request_points: config.request_points,
-            wrong_code_points: config.wrong_code_points,
-            device_new_for: DurationMs(config.device_new_for_ms),
-            device_new_points: config.device_new_points,
-            points_max: config.points_max,
-        }
-    }
-}
 
 /// What the handlers share.
 pub struct Provisioner {
