@@ -201,32 +201,28 @@ mod tests {
     }
 
     #[test]
-    fn many_who_want_bodies_and_many_who_look_for_them_never_wait_for_each_other() {
+    fn who_looks_for_what_is_wanted_keeps_nobody_with_the_core_from_wanting_more() {
         let (_folder, shared) = shared();
-        let (shared, rounds) = (Arc::new(shared), 2000_u32);
-        let (done, all_done) = std::sync::mpsc::channel();
-        for thread in 0..4_u8 {
-            let (shared, done) = (Arc::clone(&shared), done.clone());
-            std::thread::spawn(move || {
-                for round in 0..rounds {
-                    let mut id = [thread; 32];
-                    id[..4].copy_from_slice(&round.to_be_bytes());
-                    let entry = Entry { id: TransactionId(id), witness_hash: [0; 32] };
-                    // As a task does that has found out under the core's lock what is missing.
-                    let missing = shared.core().missing(&[entry]).unwrap();
-                    shared.want(&missing);
-                    if round % 64 == 0 {
-                        assert!(shared.wanted().contains(&entry));
-                    }
-                }
-                let _ = done.send(());
-            });
-        }
-        for _ in 0..4 {
-            let waited = all_done.recv_timeout(std::time::Duration::from_secs(60));
-            assert!(waited.is_ok(), "two tasks wait for each other's lock");
-        }
-        assert_eq!(shared.wanted().len(), 4 * rounds as usize);
+        let entry = |id| Entry { id: TransactionId([id; 32]), witness_hash: [2; 32] };
+        let shared = Arc::new(shared);
+        shared.want(&[entry(1)]);
+        let core = shared.core();
+        let looking = {
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || shared.wanted())
+        };
+        // It waits for the core, which is held here, and must not hold the list meanwhile.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let (done, is_done) = std::sync::mpsc::channel();
+        let wanting = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            wanting.want(&[entry(3)]);
+            let _ = done.send(());
+        });
+        let wanted = is_done.recv_timeout(std::time::Duration::from_secs(10));
+        assert!(wanted.is_ok(), "the list is held by one who waits for the core");
+        drop(core);
+        assert_eq!(looking.join().unwrap(), [entry(1), entry(3)]);
     }
 
     #[tokio::test]

@@ -61,7 +61,7 @@ pub fn run(args: &FundArgs, output: Output) -> Result<(), Failure> {
         }
     })?;
     let state = match made.state {
-        Progress::Accepted => "accepted; it is minted once the holder has linked an account",
+        Progress::Accepted => "accepted; it is minted as soon as the holder has an account linked",
         Progress::Submitted => "on its way to the ledger",
         Progress::Settled => "minted",
         Progress::Failed => "failed",

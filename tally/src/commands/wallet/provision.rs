@@ -64,7 +64,7 @@ pub fn run(args: &ProvisionArgs, output: Output) -> Result<(), Failure> {
             let file = file.display();
             format!(
                 "device code  {}\nrequest      {file}\nnext: show it to your issuer, \
-                 tally issuer approve --request {file}",
+                 tally issuer approve --network NETWORK --holder NAME --request {file}",
                 asked.device_code
             )
         });
