@@ -9,7 +9,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use crate::commands::{self, counted, succeeds};
-use crate::{policy, readme, repository, setup, tidy, vectors};
+use crate::{interface, policy, readme, repository, setup, tidy, vectors};
 
 /// Runs the gate.
 #[derive(Args, Debug)]
@@ -42,6 +42,8 @@ enum Step {
     Vectors,
     /// The README's own commands, typed by a shell.
     Readme,
+    /// Every role's interface, tried by schemathesis from its OpenAPI document.
+    Interface,
 }
 
 /// What came of a step.
@@ -134,6 +136,7 @@ impl Step {
             ),
             Step::Vectors => vectors::check(&root.join("vectors"), &KINDS),
             Step::Readme => readme::run(&root),
+            Step::Interface => interface::run(&root),
         }
     }
 }
@@ -157,7 +160,7 @@ mod tests {
     fn steps_run_in_their_order_and_the_build_comes_before_what_needs_it() {
         let at = |step| Step::value_variants().iter().position(|one| *one == step);
         assert!(at(Step::Setup) < at(Step::Fmt));
-        for later in [Step::Nextest, Step::Doctests, Step::Vectors, Step::Readme] {
+        for later in [Step::Nextest, Step::Doctests, Step::Readme, Step::Interface] {
             assert!(at(Step::Build) < at(later));
         }
         let line = line("nextest", Tally { passed: 12, failed: 1 }, 3.21);

@@ -2,6 +2,7 @@
 
 mod commands;
 mod gate;
+mod interface;
 mod network;
 mod policy;
 mod readme;

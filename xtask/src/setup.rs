@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::gate::Tally;
 
 /// Debian packages that the build and the tests need.
-pub const PACKAGES: [&str; 9] = [
+pub const PACKAGES: [&str; 11] = [
     // A C compiler and headers, for the crates that hold C code.
     "gcc",
     "libc6-dev",
@@ -20,6 +20,9 @@ pub const PACKAGES: [&str; 9] = [
     "zbar-tools",
     "qrencode",
     "postgresql",
+    // An examiner of HTTP interfaces is a program in Python.
+    "python3",
+    "python3-venv",
 ];
 /// The version of cargo-nextest that runs the tests.
 const NEXTEST: &str = "0.9.143";

@@ -195,7 +195,10 @@ pub const AUTHORIZE_DEVICE: Operation = Operation::post(
 .guess_limited()
 .reads::<DeviceAuthorizationRequest>()
 .answers::<DeviceAuthorization>()
-.refuses(&[Reason::AccountNotLinked, Reason::AccountMismatch], &[Group::Form, Group::Provisioning]);
+.refuses(
+    &[Reason::AccountNotLinked, Reason::AccountMismatch, Reason::PrefixUnknown],
+    &[Group::Form, Group::Provisioning],
+);
 
 /// The root certificate.
 pub const CERTIFICATE_AUTHORITY: Operation = Operation::get(
