@@ -9,6 +9,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
 use tallystick_api::issuer::Progress;
 use tallystick_api::operation::{Access, Operation};
 use tallystick_kernel::limits::SESSION_LIFE;
@@ -19,8 +20,11 @@ use crate::console::layout::{self, Links, Page, Place};
 use crate::console::pages::holder::Stage;
 use crate::console::pages::missing::missing;
 use crate::http::api_keys::ApiKeys;
+use crate::http::gate::Subject;
 use crate::http::visitor::{self, Visit};
 use crate::http::{Caller, Refusal, Routes};
+use crate::source;
+use crate::stored::StoredSessions;
 
 /// A file that pages load.
 pub const FILE: Operation = Operation::get(
@@ -42,6 +46,17 @@ pub fn shown(page: &Page<'_>) -> Response {
     html(StatusCode::OK, page)
 }
 
+/// A page that shows its form again, with why it was refused. The answer has the status of the
+/// reason: that is what counts a wrong guess.
+pub fn shown_again(page: &Page<'_>, refused: Option<Reason>) -> Response {
+    html(refused.map_or(StatusCode::OK, status_of), page)
+}
+
+fn status_of(reason: Reason) -> StatusCode {
+    let status = tallystick_api::status_of(reason);
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
 /// The page of a refusal.
 pub fn refused(reason: Reason, way_out: &str, place: Place, links: &Links) -> Response {
     let page = Page {
@@ -54,9 +69,7 @@ pub fn refused(reason: Reason, way_out: &str, place: Place, links: &Links) -> Re
         is_narrow: true,
         content: missing(reason, Some(way_out)),
     };
-    let code =
-        StatusCode::from_u16(tallystick_api::status_of(reason)).unwrap_or(StatusCode::BAD_REQUEST);
-    html(code, &page)
+    html(status_of(reason), &page)
 }
 
 fn html(code: StatusCode, page: &Page<'_>) -> Response {
@@ -102,6 +115,42 @@ pub fn enter(gate: &Visits, token: Option<&str>, address: &str) -> Result<Respon
     let headers = response.headers_mut();
     visitor::keep(headers, gate.cookie, token.unwrap_or_default(), life, &gate.public_url)?;
     Ok(response)
+}
+
+/// A login with an API key.
+#[derive(Deserialize)]
+pub struct KeyForm {
+    key: String,
+}
+
+/// Begins the visit of whoever has a key of this scope, and leads them to `address`.
+///
+/// Returns [`Reason::Forbidden`] for a form of another site's and for a key without the scope, and
+/// [`Reason::Unauthenticated`] for a key that is not known.
+pub async fn enter_with_key(
+    visits: &Visits,
+    sessions: &StoredSessions,
+    headers: &HeaderMap,
+    form: &KeyForm,
+    scope: &str,
+    address: &str,
+) -> Result<Response, Reason> {
+    check_site(headers)?;
+    let name = visits.api_keys.check(form.key.trim(), scope)?.to_owned();
+    let (token, _) = sessions.begin(&Subject::Key(name), source::now()).await?;
+    enter(visits, Some(&token), address)
+}
+
+/// Ends a visit, of whichever kind.
+pub async fn leave(
+    visits: &Visits,
+    sessions: &StoredSessions,
+    headers: &HeaderMap,
+) -> Result<Response, Reason> {
+    if let Some(token) = visitor::cookie(headers, visits.cookie) {
+        sessions.end(token).await?;
+    }
+    enter(visits, None, "/")
 }
 
 /// What a role's pages need of its configuration.

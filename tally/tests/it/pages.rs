@@ -101,6 +101,24 @@ async fn whoever_is_not_logged_in_is_led_to_the_login() {
 }
 
 #[tokio::test]
+async fn the_eleventh_wrong_login_at_the_pages_is_refused() {
+    let world = World::new();
+    for (role, forms) in [
+        ("merchant", &[("/login", "key=tlk_wrong")][..]),
+        ("issuer", &[("/operator/login", "key=tlk_wrong"), ("/login", "name=demo&password=wrong")]),
+    ] {
+        // The guesses of an address are counted together, whatever it guesses at.
+        for (path, form) in forms.iter().cycle().take(10) {
+            let answer = world.post(role, path, "", (*form).to_owned()).await;
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{role} {path}");
+            assert!(answer.text().await.unwrap().contains("role=\"alert\""));
+        }
+        let answer = world.post(role, forms[0].0, "", forms[0].1.to_owned()).await;
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "{role}");
+    }
+}
+
+#[tokio::test]
 async fn a_till_charges_only_with_the_token_of_its_form_and_not_after_it_has_left() {
     let world = World::new();
     let key = format!("key={}", world.file("merchant/till.key"));

@@ -12,17 +12,16 @@ use tallystick_issuer::certificate_authority::{CERTIFICATE_RECORD_BYTES_MAX, Dev
 use tallystick_kernel::{Amount, Reason, TimeMs, hex};
 
 use super::authorizations::asked_by;
-use super::pages::{ANY, end};
+use super::pages::ANY;
 use super::{App, Issuer, authorizations, ca, decode, fundings, holders, kinds};
 use crate::console::layout::{Page, Place};
 use crate::console::pages::login::{LoginView, login};
 use crate::console::pages::operator::{
     self, CertificateEntry, HolderEntry, OperatorView, SettlementEntry,
 };
-use crate::http::gate::Subject;
 use crate::http::idempotency::WriteKey;
 use crate::http::{Caller, Refusal, Routes};
-use crate::roles::pages::{self, form_token, stage};
+use crate::roles::pages::{self, KeyForm, form_token, stage};
 use crate::source;
 use crate::stored::latest;
 
@@ -82,7 +81,7 @@ fn login_page(app: &Issuer, refused: Option<Reason>) -> Response {
         name: "",
         refused,
     });
-    pages::shown(&Page {
+    let page = Page {
         title: "Operator",
         place: Place::Operator,
         links: &app.visits.links,
@@ -91,30 +90,18 @@ fn login_page(app: &Issuer, refused: Option<Reason>) -> Response {
         live: None,
         is_narrow: true,
         content,
-    })
-}
-
-#[derive(Deserialize)]
-struct KeyForm {
-    key: String,
-}
-
-async fn enter(
-    State(app): State<App>,
-    headers: HeaderMap,
-    Form(form): Form<KeyForm>,
-) -> Result<Response, Refusal> {
-    pages::check_site(&headers)?;
-    let name = match app.visits.api_keys.check(form.key.trim(), "list") {
-        Ok(name) => name.to_owned(),
-        Err(reason) => return Ok(login_page(&app, Some(reason))),
     };
-    let (token, _) = app.sessions.begin(&Subject::Key(name), source::now()).await?;
-    Ok(pages::enter(&app.visits, Some(&token), "/operator")?)
+    pages::shown_again(&page, refused)
+}
+
+async fn enter(State(app): State<App>, headers: HeaderMap, Form(form): Form<KeyForm>) -> Response {
+    let entered =
+        pages::enter_with_key(&app.visits, &app.sessions, &headers, &form, "list", "/operator");
+    entered.await.unwrap_or_else(|reason| login_page(&app, Some(reason)))
 }
 
 async fn leave(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
-    Ok(end(&app, &headers).await?)
+    Ok(pages::leave(&app.visits, &app.sessions, &headers).await?)
 }
 
 async fn page(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {

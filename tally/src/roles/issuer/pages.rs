@@ -17,7 +17,7 @@ use crate::console::money::Money;
 use crate::console::pages::account::Holding;
 use crate::console::pages::holder::{self, HolderView, PaymentEntry};
 use crate::console::pages::login::{LoginView, login};
-use crate::http::{Caller, Refusal, Routes, visitor};
+use crate::http::{Caller, Refusal, Routes};
 use crate::roles::pages::{self, form_token};
 
 /// What a login may end with.
@@ -80,7 +80,7 @@ fn login_page(app: &Issuer, name: &str, refused: Option<Reason>) -> Response {
         (content)
         p.small { a href="/operator/login" { "Log in as an operator" } }
     };
-    pages::shown(&Page { is_narrow: true, ..framed(app, "Log in", None, content) })
+    pages::shown_again(&Page { is_narrow: true, ..framed(app, "Log in", None, content) }, refused)
 }
 
 #[derive(Deserialize)]
@@ -102,15 +102,7 @@ async fn enter(
 }
 
 async fn leave(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
-    Ok(end(&app, &headers).await?)
-}
-
-/// Ends the session of a visitor, of whichever kind.
-pub async fn end(app: &Issuer, headers: &HeaderMap) -> Result<Response, Reason> {
-    if let Some(token) = visitor::cookie(headers, app.visits.cookie) {
-        app.sessions.end(token).await?;
-    }
-    pages::enter(&app.visits, None, "/")
+    Ok(pages::leave(&app.visits, &app.sessions, &headers).await?)
 }
 
 async fn holder_page(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {

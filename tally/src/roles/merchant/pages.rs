@@ -19,13 +19,10 @@ use crate::console::layout::{Page, Place};
 use crate::console::money::Money;
 use crate::console::pages::login::{LoginView, login};
 use crate::console::pages::till::{self, ChargeEntry, TillView};
-use crate::http::gate::Subject;
 use crate::http::idempotency::WriteKey;
-use crate::http::visitor;
 use crate::http::{Caller, Refusal, Routes};
 use crate::qr;
-use crate::roles::pages::{self, form_token};
-use crate::source;
+use crate::roles::pages::{self, KeyForm, form_token};
 
 const TILL: Access = Access::VisitorScope("charges");
 const ANY: &[Group] = &[Group::Form, Group::Request, Group::Environment, Group::Limits];
@@ -83,33 +80,17 @@ fn login_page(app: &Merchant, refused: Option<Reason>) -> Response {
         name: "",
         refused,
     });
-    pages::shown(&Page { is_narrow: true, ..framed(app, "Till", None, content) })
+    pages::shown_again(&Page { is_narrow: true, ..framed(app, "Till", None, content) }, refused)
 }
 
-#[derive(Deserialize)]
-struct KeyForm {
-    key: String,
-}
-
-async fn enter(
-    State(app): State<App>,
-    headers: HeaderMap,
-    Form(form): Form<KeyForm>,
-) -> Result<Response, Refusal> {
-    pages::check_site(&headers)?;
-    let name = match app.visits.api_keys.check(form.key.trim(), "charges") {
-        Ok(name) => name.to_owned(),
-        Err(reason) => return Ok(login_page(&app, Some(reason))),
-    };
-    let (token, _) = app.sessions.begin(&Subject::Key(name), source::now()).await?;
-    Ok(pages::enter(&app.visits, Some(&token), "/till")?)
+async fn enter(State(app): State<App>, headers: HeaderMap, Form(form): Form<KeyForm>) -> Response {
+    let entered =
+        pages::enter_with_key(&app.visits, &app.sessions, &headers, &form, "charges", "/till");
+    entered.await.unwrap_or_else(|reason| login_page(&app, Some(reason)))
 }
 
 async fn leave(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
-    if let Some(token) = visitor::cookie(&headers, app.visits.cookie) {
-        app.sessions.end(token).await?;
-    }
-    Ok(pages::enter(&app.visits, None, "/")?)
+    Ok(pages::leave(&app.visits, &app.sessions, &headers).await?)
 }
 
 async fn till_page(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
