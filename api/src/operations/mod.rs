@@ -93,7 +93,7 @@ pub const WAIT: Parameter = Parameter {
 pub const TIMEOUT: Parameter = Parameter {
     name: "timeout_ms",
     place: Place::Query,
-    says: "How long to wait at most, in milliseconds; the role has a limit of its own.",
+    says: "How long to wait at most, in milliseconds; a longer time is cut to a minute.",
     schema: milliseconds,
 };
 /// `?cursor=`.
@@ -118,7 +118,7 @@ fn wait() -> RefOr<Schema> {
 }
 
 fn milliseconds() -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(600_000)).into()
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(60_000)).into()
 }
 
 impl<T: Documented> Documented for Page<T> {
