@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The repository's root folder.
+/// The repository's root folder: as cargo says when it runs us, because a target folder that several
+/// checkouts share may hold a binary that another one built.
 pub fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_path_buf()
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let own = own.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    own.parent().map(Path::to_path_buf).unwrap_or(own)
 }
 
 /// The files that are tracked, or new and not ignored, relative to the root; none when git fails,
