@@ -9,7 +9,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use crate::commands::{self, counted, succeeds};
-use crate::{interface, policy, readme, repository, setup, tidy, vectors};
+use crate::{browser, interface, policy, readme, repository, setup, tidy, vectors};
 
 /// Runs the gate.
 #[derive(Args, Debug)]
@@ -44,6 +44,8 @@ enum Step {
     Readme,
     /// Every role's interface, tried by schemathesis from its OpenAPI document.
     Interface,
+    /// The pages, used by a real browser from the funding to the verified receipt.
+    Browser,
 }
 
 /// What came of a step.
@@ -137,6 +139,7 @@ impl Step {
             Step::Vectors => vectors::check(&root.join("vectors"), &KINDS),
             Step::Readme => readme::run(&root),
             Step::Interface => interface::run(&root),
+            Step::Browser => browser::run(&root),
         }
     }
 }
@@ -160,7 +163,7 @@ mod tests {
     fn steps_run_in_their_order_and_the_build_comes_before_what_needs_it() {
         let at = |step| Step::value_variants().iter().position(|one| *one == step);
         assert!(at(Step::Setup) < at(Step::Fmt));
-        for later in [Step::Nextest, Step::Doctests, Step::Readme, Step::Interface] {
+        for later in [Step::Nextest, Step::Doctests, Step::Readme, Step::Interface, Step::Browser] {
             assert!(at(Step::Build) < at(later));
         }
         let line = line("nextest", Tally { passed: 12, failed: 1 }, 3.21);

@@ -1,5 +1,6 @@
 //! The gate, the tidy checks and the vector runner: `cargo xtask`.
 
+mod browser;
 mod commands;
 mod gate;
 mod interface;

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::gate::Tally;
 
 /// Debian packages that the build and the tests need.
-pub const PACKAGES: [&str; 11] = [
+pub const PACKAGES: [&str; 17] = [
     // A C compiler and headers, for the crates that hold C code.
     "gcc",
     "libc6-dev",
@@ -23,7 +23,17 @@ pub const PACKAGES: [&str; 11] = [
     // An examiner of HTTP interfaces is a program in Python.
     "python3",
     "python3-venv",
+    // A browser that is driven, and letters for it to draw pages with.
+    "chromium",
+    "chromium-driver",
+    "fonts-dejavu-core",
+    "fonts-liberation",
+    // A second reader of receipts, the console's own, and how an examiner of pages comes.
+    "nodejs",
+    NPM,
 ];
+/// Comes within `nodejs` where that is not Debian's own, and then cannot be installed beside it.
+const NPM: &str = "npm";
 /// The version of cargo-nextest that runs the tests.
 const NEXTEST: &str = "0.9.143";
 /// Its features are to update itself, which brings a TLS library, and probes for tracing.
@@ -41,7 +51,7 @@ pub fn run() -> Tally {
 }
 
 fn packages() -> Tally {
-    let missing: Vec<&str> = PACKAGES.into_iter().filter(|name| !is_installed(name)).collect();
+    let missing: Vec<&str> = PACKAGES.into_iter().filter(|name| !is_there(name)).collect();
     let there = Tally { passed: (PACKAGES.len() - missing.len()) as u64, failed: 0 };
     if missing.is_empty() {
         return there;
@@ -57,8 +67,12 @@ fn packages() -> Tally {
     if !installed {
         println!("could not be installed: {}", missing.join(", "));
     }
-    let now: u64 = missing.iter().map(|name| u64::from(is_installed(name))).sum();
+    let now: u64 = missing.iter().map(|name| u64::from(is_there(name))).sum();
     Tally { passed: there.passed + now, failed: missing.len() as u64 - now }
+}
+
+fn is_there(package: &str) -> bool {
+    is_installed(package) || package == NPM && quietly(NPM, &["--version"])
 }
 
 fn is_installed(package: &str) -> bool {
@@ -67,7 +81,8 @@ fn is_installed(package: &str) -> bool {
     output.is_ok_and(|output| output.stdout == b"installed")
 }
 
-fn is_root() -> bool {
+/// Whether whoever runs this is root.
+pub fn is_root() -> bool {
     let output = Command::new("id").arg("-u").output();
     output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

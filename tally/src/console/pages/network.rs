@@ -104,7 +104,7 @@ pub fn search(failed: Option<&str>) -> Markup {
                 div.field {
                     label.visually-hidden for="query" { "Transaction, account or height" }
                     input id="query" name="query" type="search" required autocomplete="off"
-                        spellcheck="false" placeholder="Transaction, account or height" value=[failed];
+                        spellcheck="false" placeholder="Id or height" value=[failed];
                 }
                 button type="submit" { "Look up" }
             }

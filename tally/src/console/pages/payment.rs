@@ -168,8 +168,8 @@ fn receipt(view: &PaymentView) -> Markup {
                 p.hint #genesis-hint { "Without one, the genesis file of this node is taken, and its network id is shown for you to compare." }
             }
             div.row { button type="button" data-verify-start { "Verify in this page" } }
-            ol.steps data-verify-steps aria-live="polite" {}
             div data-verify-verdict role="status" {}
+            ol.steps data-verify-steps aria-live="polite" {}
             noscript { p.notice { "To verify without scripts: tally receipt verify FILE --genesis GENESIS" } }
         }
     }
