@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod checks;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod decoding;
 #[cfg(test)]
 mod frozen;
