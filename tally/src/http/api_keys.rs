@@ -1,5 +1,7 @@
 //! API keys for operators and tills: random, scoped, kept only as a digest.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use tallystick_api::Bytes;
@@ -7,6 +9,7 @@ use tallystick_kernel::hash::sha256;
 use tallystick_kernel::{Digest, Reason, hex};
 use zeroize::Zeroizing;
 
+use crate::failure::Failure;
 use crate::source;
 
 /// One key as a role's configuration holds it.
@@ -43,14 +46,31 @@ impl ApiKeyEntry {
 }
 
 impl ApiKeys {
-    /// The keys of a configuration; [`Reason::HexMalformed`] for a digest that is none.
-    pub fn new(entries: Vec<ApiKeyEntry>) -> Result<ApiKeys, Reason> {
+    /// The keys of a configuration.
+    ///
+    /// Fails with [`Reason::HexMalformed`] for a digest that is none, and with
+    /// [`Reason::NamedTwice`] for a name or a key that stands there twice: the name is who a key
+    /// acts as, and two would share their writes and their audit trail.
+    pub fn new(entries: Vec<ApiKeyEntry>) -> Result<ApiKeys, Failure> {
+        let mut names = HashSet::new();
+        let mut digests = HashSet::new();
+        for entry in &entries {
+            let is_new = names.insert(&entry.name) && digests.insert(&entry.digest);
+            if !is_new {
+                return Err(Failure::new(Reason::NamedTwice)
+                    .cause(format!("the API key {} stands twice in api_keys", entry.name))
+                    .next_step("give each key a name of its own, and list it once"));
+            }
+        }
         let keys = entries.into_iter().map(|entry| {
-            let digest: Digest =
-                hex::decode(&entry.digest)?.try_into().map_err(|_| Reason::HexMalformed)?;
+            let digest = hex::decode(&entry.digest).ok().and_then(|bytes| bytes.try_into().ok());
+            let digest: Digest = digest.ok_or_else(|| {
+                Failure::new(Reason::HexMalformed)
+                    .cause(format!("the digest of the API key {}", entry.name))
+            })?;
             Ok((digest, entry))
         });
-        keys.collect::<Result<_, Reason>>().map(ApiKeys)
+        keys.collect::<Result<_, Failure>>().map(ApiKeys)
     }
 
     /// The name of the key, if it may do what `scope` names.
@@ -97,5 +117,22 @@ mod tests {
         assert_eq!(keys.check("tlk_other", "holders"), Err(Reason::Unauthenticated));
         assert_eq!(keys.check("", "holders"), Err(Reason::Unauthenticated));
         assert!(key.starts_with("tlk_") && key.len() == 47);
+    }
+
+    #[test]
+    fn two_keys_of_one_name_one_key_of_two_names_and_a_digest_that_is_none_are_refused() {
+        let entry = |name: &str, digest: String| ApiKeyEntry {
+            name: name.to_owned(),
+            scopes: Vec::new(),
+            digest,
+        };
+        let refused = |entries: Vec<ApiKeyEntry>| ApiKeys::new(entries).unwrap_err();
+        let shared_name = refused(vec![entry("till", digest("a")), entry("till", digest("b"))]);
+        assert_eq!(shared_name.reason, Reason::NamedTwice);
+        assert!(shared_name.causes[0].contains("till"), "{shared_name}");
+        let shared_key = refused(vec![entry("till", digest("a")), entry("desk", digest("a"))]);
+        assert_eq!(shared_key.reason, Reason::NamedTwice);
+        assert_eq!(refused(vec![entry("till", "xy".to_owned())]).reason, Reason::HexMalformed);
+        assert!(ApiKeys::new(vec![entry("a", digest("a")), entry("b", digest("b"))]).is_ok());
     }
 }
