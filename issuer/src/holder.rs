@@ -48,9 +48,7 @@ impl Holder {
         password: &str,
         salt: &[u8; SALT_BYTES],
     ) -> Result<Holder, Reason> {
-        let named = !name.is_empty() && name.len() <= NAME_BYTES_MAX;
-        let plain = !name.chars().any(|letter| letter.is_control() || letter.is_whitespace());
-        if !named || !plain || !PASSWORD_BYTES.contains(&password.len()) {
+        if !is_name(name) || !PASSWORD_BYTES.contains(&password.len()) {
             return Err(Reason::FieldInvalid);
         }
         let password_hash = password::hash(password, salt)?;
@@ -94,6 +92,13 @@ impl Holder {
     pub fn require_link(&self) -> Result<&Link, Reason> {
         self.link.as_ref().ok_or(Reason::AccountNotLinked)
     }
+}
+
+/// Whether a login name has the form of one: neither empty nor too long, without spaces or control
+/// characters.
+pub fn is_name(name: &str) -> bool {
+    let plain = !name.chars().any(|letter| letter.is_control() || letter.is_whitespace());
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && plain
 }
 
 /// Checks a password against a stored hash; without one, spends the same time on a hash that

@@ -11,7 +11,9 @@ use tallystick_api::issuer::{
 use tallystick_api::operations::issuer as endpoints;
 use tallystick_api::{Page, Problem};
 use tallystick_crypto::{PublicKey, Signature};
-use tallystick_issuer::holder::{HOLDER_BYTES_MAX, Holder, check_password};
+use tallystick_issuer::holder::{
+    HOLDER_BYTES_MAX, Holder, NAME_BYTES_MAX, PASSWORD_BYTES, check_password, is_name,
+};
 use tallystick_kernel::hash::sha256;
 use tallystick_kernel::{Codec as _, HolderId, Reason, TimeMs};
 use tallystick_proofs::owners::Owners;
@@ -108,8 +110,26 @@ async fn create(
     JsonBody(body): JsonBody<HolderRequest>,
 ) -> Result<Json<Shown>, Refusal> {
     let id = HolderId(id_of(&key)?);
+    require_form(&body)?;
     let holder = app.create_holder(id, body.name, Zeroizing::new(body.password)).await?;
     Ok(Json(shown(&holder)))
+}
+
+/// Says which rule a new holder's name or password breaks.
+fn require_form(body: &HolderRequest) -> Result<(), Refusal> {
+    let broken = |field: &str, rule: String| {
+        let problem = Problem::new(Reason::FieldInvalid).field(field).detail(rule);
+        Err(Refusal::from(problem.way_out(format!("choose another {field}"))))
+    };
+    if !is_name(&body.name) {
+        let rule = format!("a name has 1 to {NAME_BYTES_MAX} bytes, and no spaces");
+        return broken("name", rule);
+    }
+    if !PASSWORD_BYTES.contains(&body.password.len()) {
+        let (least, most) = (PASSWORD_BYTES.start(), PASSWORD_BYTES.end());
+        return broken("password", format!("a password has {least} to {most} bytes"));
+    }
+    Ok(())
 }
 
 async fn list(State(app): State<App>, cursor: CursorQuery) -> Result<Json<Page<Shown>>, Refusal> {
