@@ -37,7 +37,7 @@ pub const fn status_of(reason: Reason) -> u16 {
 /// The status of the other reasons of a group.
 const fn status_of_group(group: Group) -> u16 {
     match group {
-        Group::Form | Group::Request => 400,
+        Group::Form | Group::Request | Group::CommandLine => 400,
         Group::Authority => 403,
         Group::Claims => 409,
         Group::Witness

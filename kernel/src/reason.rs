@@ -36,6 +36,8 @@ pub enum Group {
     Environment,
     /// The feature is switched off or not offered by this version.
     FeatureOff,
+    /// What was typed on the command line; never over HTTP.
+    CommandLine,
 }
 
 macro_rules! reasons {
@@ -245,6 +247,10 @@ reasons! {
     }
     FeatureOff {
         FeatureOff = 1400 "feature_off" "This feature is switched off here."
+    }
+    CommandLine {
+        UsageWrong = 1500 "usage_wrong" "The command line is not understood."
+        AlreadyOther = 1501 "already_other" "What is there already is not what the command line asks for."
     }
 }
 

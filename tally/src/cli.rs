@@ -2,18 +2,19 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::commands::{bench, doctor, issuer, merchant, receipt, wallet};
+use crate::commands::{bench, doctor, issuer, merchant, receipt, shell, wallet};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Output};
 use crate::roles::{self, RoleArgs};
-use crate::up;
+use crate::{up, usage};
 
 /// Payments that settle on a ledger of your own: issuer, wallet, merchant and nodes in one binary.
 ///
-/// Exit codes: 0 done, 1 refused, 2 wrong usage, 3 another party cannot be reached or is not
-/// ready, 4 something on this machine (files, ports, disk).
+/// Exit codes: 0 done; 1 refused, or a check failed; 2 wrong usage; 3 another party is away; 4
+/// something on this machine (files, ports, disk).
 #[derive(Debug, Parser)]
 #[command(name = "tally", version, propagate_version = true)]
 #[command(
@@ -21,7 +22,7 @@ use crate::up;
 )]
 struct Cli {
     /// The form of the output.
-    #[arg(long, value_enum, global = true, default_value_t = Format::Text, env = "TALLY_OUTPUT")]
+    #[arg(long, value_enum, global = true, default_value_t = Format::Text, env = usage::OUTPUT_VARIABLE)]
     output: Format,
     #[command(subcommand)]
     command: Command,
@@ -51,17 +52,36 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Say what this machine offers and what a data folder holds.
     Doctor(doctor::DoctorArgs),
+    /// Print what makes a shell complete the commands and flags of tally.
+    #[command(
+        after_help = "Example:\n  tally completions bash > ~/.local/share/bash-completion/completions/tally"
+    )]
+    Completions(shell::CompletionsArgs),
+    /// Write the manual pages, one for every command.
+    #[command(
+        after_help = "Example:\n  tally man --folder man1 && man -l man1/tally-wallet-code.1"
+    )]
+    Man(shell::ManArgs),
+}
+
+/// The command line as it can be typed: every command, flag, default and variable.
+pub fn command_line() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the process's command line.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage::answer(&error, &arguments),
+    };
     let output = Output { format: cli.output };
     match run(cli.command, output) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => Exit::Done.into(),
         Err(failure) => {
             output.fail(&failure);
-            failure.exit_code()
+            failure.exit().into()
         }
     }
 }
@@ -77,13 +97,16 @@ fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Receipt(args) => receipt::run(&args, output),
         Command::Bench(args) => bench::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, output),
+        Command::Completions(args) => {
+            shell::completions(&args, command_line(), output);
+            Ok(())
+        }
+        Command::Man(args) => shell::man(&args, command_line(), output),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -96,7 +119,7 @@ mod tests {
             assert!(!is_leaf || help.contains("Example"), "{name} has no example");
             command.get_subcommands().for_each(look);
         }
-        let cli = Cli::command();
+        let cli = command_line();
         cli.clone().debug_assert();
         look(&cli);
     }

@@ -2,11 +2,13 @@
 
 use core::fmt;
 use std::path::Path;
-use std::process::ExitCode;
 
 use serde::Serialize;
 use tallystick_api::{ApiError, Problem};
 use tallystick_kernel::{Group, Reason};
+
+use crate::exit::Exit;
+use crate::next_step;
 
 /// The failure of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,7 @@ pub struct Failure {
     pub next_step: Option<String>,
     /// Finds the request in the log of the server that refused.
     pub request_id: Option<String>,
+    is_usage: bool,
 }
 
 /// A failure as `--output json` shows it.
@@ -27,8 +30,7 @@ pub struct FailureJson<'a> {
     code: &'a str,
     message: &'a str,
     causes: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_step: Option<&'a str>,
+    next_step: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
@@ -36,7 +38,7 @@ pub struct FailureJson<'a> {
 impl Failure {
     /// A failure for this reason.
     pub fn new(reason: Reason) -> Failure {
-        Failure { reason, causes: Vec::new(), next_step: None, request_id: None }
+        Failure { reason, causes: Vec::new(), next_step: None, request_id: None, is_usage: false }
     }
 
     /// A failure to read or write `path`.
@@ -58,14 +60,27 @@ impl Failure {
         self
     }
 
-    /// 1 refused, 3 another party is away, 4 something around us (files, ports, disk). 2 is left
-    /// to wrong usage.
-    pub fn exit_code(&self) -> ExitCode {
+    /// The same, laid to what was typed: a value of the command line is at fault.
+    #[must_use]
+    pub fn usage(mut self) -> Failure {
+        self.is_usage = true;
+        self
+    }
+
+    /// How the process ends with it.
+    pub fn exit(&self) -> Exit {
         match (self.reason, self.reason.group()) {
-            (Reason::Unreachable | Reason::Timeout | Reason::NotReady, _) => ExitCode::from(3),
-            (_, Group::Environment) => ExitCode::from(4),
-            _ => ExitCode::from(1),
+            (_, Group::CommandLine) => Exit::Usage,
+            _ if self.is_usage => Exit::Usage,
+            (Reason::Unreachable | Reason::Timeout | Reason::NotReady, _) => Exit::Away,
+            (_, Group::Environment) => Exit::Machine,
+            _ => Exit::Refused,
         }
+    }
+
+    /// What to do about it: what is known of this occurrence, else what helps with its reason.
+    pub fn way_out(&self) -> &str {
+        self.next_step.as_deref().unwrap_or(next_step::of(self.reason))
     }
 
     /// The form for `--output json`.
@@ -74,7 +89,7 @@ impl Failure {
             code: self.reason.code(),
             message: self.reason.sentence(),
             causes: &self.causes,
-            next_step: self.next_step.as_deref(),
+            next_step: self.way_out(),
             request_id: self.request_id.as_deref(),
         }
     }
@@ -94,8 +109,8 @@ impl From<ApiError> for Failure {
             failure.causes.extend(detail);
             failure.causes.extend(field.map(|field| format!("field {field}")));
             failure.causes.extend(cause);
-            failure.next_step = way_out;
-            failure.request_id = request_id;
+            failure.next_step = way_out.filter(|way_out| !way_out.is_empty());
+            failure.request_id = request_id.filter(|id| !id.is_empty());
         }
         failure.causes.extend(error.cause);
         failure.cause(format!("asked: {}", error.call))
@@ -111,11 +126,67 @@ impl fmt::Display for Failure {
         if let Some(request_id) = &self.request_id {
             write!(formatter, "\n  request: {request_id}")?;
         }
-        if let Some(next_step) = &self.next_step {
-            write!(formatter, "\n  next: {next_step}")?;
-        }
-        Ok(())
+        write!(formatter, "\n  next: {}", self.way_out())
     }
 }
 
 impl core::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(failure: &Failure) -> Vec<String> {
+        failure.to_string().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_failure_ends_with_a_next_step_and_has_no_empty_line() {
+        for reason in Reason::ALL {
+            let failure = Failure::new(*reason);
+            let lines = lines(&failure);
+            assert!(lines.last().unwrap().starts_with("  next: "), "{reason}");
+            assert!(lines.iter().all(|line| !line.trim_end().ends_with(':')), "{reason}");
+            let json = serde_json::to_value(failure.to_json()).unwrap();
+            assert_eq!(json["code"], reason.code());
+            assert!(!json["next_step"].as_str().unwrap().is_empty(), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_the_occurrence_goes_before_what_helps_in_general() {
+        let failure = Failure::new(Reason::Timeout).next_step("wait");
+        assert_eq!(failure.way_out(), "wait");
+        assert_ne!(Failure::new(Reason::Timeout).way_out(), "wait");
+    }
+
+    #[test]
+    fn an_empty_request_id_of_a_server_is_not_shown() {
+        let problem = Problem { request_id: Some(String::new()), ..Problem::new(Reason::NotFound) };
+        let problem = Problem { way_out: Some(String::new()), ..problem };
+        let failure = Failure::from(ApiError {
+            reason: Reason::NotFound,
+            problem: Some(Box::new(problem)),
+            cause: None,
+            call: "GET /x".to_owned(),
+        });
+        assert_eq!(failure.request_id, None);
+        assert!(!failure.to_string().contains("request:"), "{failure}");
+        assert_eq!(failure.way_out(), next_step::of(Reason::NotFound));
+    }
+
+    #[test]
+    fn the_exit_follows_from_what_the_failure_is_about() {
+        for (failure, exit) in [
+            (Failure::new(Reason::InsufficientFunds), Exit::Refused),
+            (Failure::new(Reason::AmountMalformed), Exit::Refused),
+            (Failure::new(Reason::AmountMalformed).usage(), Exit::Usage),
+            (Failure::new(Reason::UsageWrong), Exit::Usage),
+            (Failure::new(Reason::AlreadyOther), Exit::Usage),
+            (Failure::new(Reason::Unreachable), Exit::Away),
+            (Failure::new(Reason::AddressInUse), Exit::Machine),
+        ] {
+            assert_eq!(failure.exit(), exit, "{failure}");
+        }
+    }
+}

@@ -1,8 +1,12 @@
 //! How commands show their results: text for people or JSON for programs.
+//!
+//! Invariants: in JSON, every result is one line on standard output, and whatever is said on
+//! standard error is one line of JSON too; progress and colour are for people at a terminal.
 
 use std::io::{IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
+use clap::builder::styling::AnsiColor;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -13,7 +17,7 @@ pub enum Format {
     /// For people.
     #[default]
     Text,
-    /// One JSON document on standard output.
+    /// For programs: one line of JSON for each result.
     Json,
 }
 
@@ -22,6 +26,12 @@ pub enum Format {
 pub struct Output {
     /// The chosen form.
     pub format: Format,
+}
+
+/// A warning as `--output json` shows it.
+#[derive(Serialize)]
+struct Warning<'a> {
+    warning: &'a str,
 }
 
 impl Output {
@@ -35,9 +45,25 @@ impl Output {
         let _ = writeln!(std::io::stdout().lock(), "{}", shown.trim_end_matches('\n'));
     }
 
-    /// Says something on the way, to people only.
-    pub fn note(&self, text: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    /// Says what must not be missed, also to whoever keeps standard error in a file.
+    pub fn warn(&self, text: &str) {
+        let said = match self.format {
+            Format::Text => text.to_owned(),
+            Format::Json => to_json(&Warning { warning: text }),
+        };
+        let _ = writeln!(std::io::stderr().lock(), "{said}");
+    }
+
+    /// Says what is going on, only to people at a terminal.
+    pub fn progress(&self, text: &str) {
+        if self.shows_progress() {
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        }
+    }
+
+    /// Whether there are people at a terminal who want to know what is going on.
+    pub fn shows_progress(&self) -> bool {
+        self.format == Format::Text && std::io::stderr().is_terminal()
     }
 
     /// Whether standard output is a terminal that shows text for people.
@@ -45,11 +71,16 @@ impl Output {
         self.format == Format::Text && std::io::stdout().is_terminal()
     }
 
-    /// Says what is going on, only to people at a terminal.
-    pub fn progress(&self, text: &str) {
-        if std::io::stderr().is_terminal() {
-            self.note(text);
+    /// The text in a colour, where a terminal shows it and nobody said `NO_COLOR`
+    /// (<https://no-color.org>).
+    pub fn coloured(&self, color: AnsiColor, text: &str) -> String {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if !self.is_terminal() || set("NO_COLOR") || is_dumb {
+            return text.to_owned();
         }
+        let style = color.on_default();
+        format!("{style}{text}{style:#}")
     }
 
     /// Shows a failure on standard error.
@@ -63,5 +94,5 @@ impl Output {
 }
 
 fn to_json<T: Serialize>(value: &T) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+    serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
 }

@@ -10,12 +10,36 @@ use tallystick_kernel::Reason;
 /// Bytes of an image file that is read at most.
 pub const IMAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Draws `text` as a PNG; [`Reason::TooLarge`] for more than a QR code holds.
-pub fn to_png(text: &str) -> Result<Vec<u8>, Reason> {
+/// The kinds of image that a code is drawn as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageKind {
+    /// PNG (ISO/IEC 15948).
+    Png,
+    /// JPEG (ISO/IEC 10918).
+    Jpeg,
+}
+
+impl ImageKind {
+    /// The kind that a file's extension names, in whatever case.
+    pub fn of_extension(extension: &str) -> Option<ImageKind> {
+        match extension.to_ascii_lowercase().as_str() {
+            "png" => Some(ImageKind::Png),
+            "jpg" | "jpeg" => Some(ImageKind::Jpeg),
+            _ => None,
+        }
+    }
+}
+
+/// Draws `text` as an image; [`Reason::TooLarge`] for more than a QR code holds.
+pub fn to_image(text: &str, kind: ImageKind) -> Result<Vec<u8>, Reason> {
     let image = code(text)?.render::<Luma<u8>>().module_dimensions(MODULE, MODULE).build();
-    let mut png = Cursor::new(Vec::new());
-    image.write_to(&mut png, ImageFormat::Png).map_err(|_| Reason::Internal)?;
-    Ok(png.into_inner())
+    let format = match kind {
+        ImageKind::Png => ImageFormat::Png,
+        ImageKind::Jpeg => ImageFormat::Jpeg,
+    };
+    let mut bytes = Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format).map_err(|_| Reason::Internal)?;
+    Ok(bytes.into_inner())
 }
 
 /// Draws `text` as SVG with the quiet zone, one unit for each module, dark on white; for a page that
@@ -129,9 +153,24 @@ mod tests {
     fn our_code_is_read_by_us_at_every_size() {
         for length in [0, 20, 200, 600, 1200] {
             let text = sample(length);
-            assert_eq!(from_image(&to_png(&text).unwrap()), Ok(text), "{length} characters");
+            assert_eq!(
+                from_image(&to_image(&text, ImageKind::Png).unwrap()),
+                Ok(text),
+                "{length} characters"
+            );
         }
-        assert_eq!(to_png(&sample(5000)), Err(Reason::TooLarge));
+        assert_eq!(to_image(&sample(5000), ImageKind::Png), Err(Reason::TooLarge));
+    }
+
+    #[test]
+    fn the_kind_of_an_image_is_what_its_extension_says() {
+        assert_eq!(ImageKind::of_extension("PNG"), Some(ImageKind::Png));
+        assert_eq!(ImageKind::of_extension("gif"), None);
+        let jpeg = ImageKind::of_extension("jpg").unwrap();
+        let text = sample(200);
+        let image = to_image(&text, jpeg).unwrap();
+        assert_eq!(image[..3], [0xff, 0xd8, 0xff]);
+        assert_eq!(from_image(&image), Ok(text));
     }
 
     #[test]
@@ -139,7 +178,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("code.png");
         let text = sample(600);
-        std::fs::write(&file, to_png(&text).unwrap()).unwrap();
+        std::fs::write(&file, to_image(&text, ImageKind::Png).unwrap()).unwrap();
         let output = Command::new("zbarimg").args(["--quiet", "--raw"]).arg(&file).output();
         let output = output.expect("zbarimg of the package zbar-tools");
         assert_eq!(String::from_utf8(output.stdout).unwrap().trim_end_matches('\n'), text);

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::gate::Tally;
 
 /// Debian packages that the build and the tests need.
-pub const PACKAGES: [&str; 17] = [
+pub const PACKAGES: [&str; 18] = [
     // A C compiler and headers, for the crates that hold C code.
     "gcc",
     "libc6-dev",
@@ -20,6 +20,8 @@ pub const PACKAGES: [&str; 17] = [
     "zbar-tools",
     "qrencode",
     "postgresql",
+    // Sets the manual pages.
+    "groff-base",
     // An examiner of HTTP interfaces is a program in Python.
     "python3",
     "python3-venv",

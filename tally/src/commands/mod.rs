@@ -1,11 +1,13 @@
 //! The commands that are no roles: what people and scripts type.
 
+pub mod amount;
 pub mod bench;
 pub mod doctor;
 pub mod issuer;
 pub mod merchant;
 pub mod network_file;
 pub mod receipt;
+pub mod shell;
 pub mod wallet;
 
 use std::path::Path;
@@ -28,11 +30,16 @@ pub fn password(file: Option<&Path>, prompt: &str) -> Result<Zeroizing<String>, 
         Some(file) => {
             let bytes = Zeroizing::new(read_bounded(file, PASSWORD_FILE_BYTES_MAX)?);
             let text = core::str::from_utf8(&bytes);
-            text.map_err(|_| Reason::FieldInvalid)?.trim_end_matches(['\r', '\n']).to_owned()
+            text.map_err(|_| {
+                Failure::new(Reason::FieldInvalid).cause(format!("{} is no text", file.display()))
+            })?
+            .trim_end_matches(['\r', '\n'])
+            .to_owned()
         }
         None => rpassword::prompt_password(prompt).map_err(|error| {
             Failure::new(Reason::FieldInvalid)
                 .cause(format!("the terminal: {error}"))
+                .usage()
                 .next_step("name a file with --password-file FILE")
         })?,
     };

@@ -9,6 +9,7 @@ use tallystick_api::provisioner::ProvisionerClient;
 use tallystick_kernel::{Amount, CurrencyCode, Reason};
 use tallystick_proofs::genesis::Genesis;
 
+use super::amount::{self, AmountShown};
 use super::read_text;
 use super::receipt::read_genesis;
 use crate::failure::Failure;
@@ -64,19 +65,20 @@ impl NetworkFile {
 
     /// An amount of the network's currency, such as `12.30`.
     pub fn amount(&self, text: &str) -> Result<Amount, Failure> {
-        Amount::parse(text, self.description.exponent)
-            .map_err(|reason| Failure::new(reason).cause(format!("the amount {text}")))
+        amount::typed(text, self.description.exponent)
     }
 
-    /// An amount for people, such as `12.30 EUR`.
-    pub fn shown(&self, amount: Amount) -> String {
-        format!("{} {}", amount.display(self.description.exponent), self.currency)
+    /// An amount of the network's currency, for the output.
+    pub fn shown(&self, amount: Amount) -> AmountShown {
+        AmountShown::new(amount, self.currency, self.description.exponent)
     }
 }
 
 fn client(url: Option<&str>, party: &str) -> Result<Client, Failure> {
     let url = url.ok_or_else(|| {
-        Failure::new(Reason::FieldInvalid).cause(format!("the description names no {party}"))
+        Failure::new(Reason::FieldInvalid)
+            .cause(format!("the description names no {party}"))
+            .next_step("name the description of a network that has one, with --network FILE")
     })?;
     Ok(Client::new(url)?)
 }

@@ -9,6 +9,7 @@ use tallystick_proofs::action::{Action, Line};
 use tallystick_proofs::genesis::Genesis;
 use tallystick_proofs::receipt::{Receipt, VerifiedReceipt};
 
+use super::amount::AmountShown;
 use crate::data_folder::read_bounded;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -66,12 +67,9 @@ pub struct ReceiptShown {
 pub struct LineShown {
     /// Who was paid.
     pub payee: String,
-    /// How much, in minor units.
-    pub amount: String,
-    /// The same in major units, with the currency.
-    pub shown: String,
-    /// The currency.
-    pub currency: String,
+    /// How much.
+    #[serde(flatten)]
+    pub amount: AmountShown,
     /// By what the payee finds the order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
@@ -129,9 +127,7 @@ fn lines(action: &Action, genesis: &Genesis) -> Vec<LineShown> {
     let exponent = entry.map_or(0, |entry| entry.exponent);
     let shown = |line: &Line| LineShown {
         payee: line.payee.to_string(),
-        amount: line.amount.to_string(),
-        shown: format!("{} {currency}", line.amount.display(exponent)),
-        currency: currency.to_string(),
+        amount: AmountShown::new(line.amount, *currency, exponent),
         reference: line.reference.map(|reference| reference.to_string()),
     };
     lines.iter().map(shown).collect()
@@ -150,7 +146,7 @@ fn to_text(receipt: &ReceiptShown) -> String {
     row("network", &receipt.network);
     row("account", &receipt.account);
     for line in &receipt.lines {
-        row("paid", &format!("{} to {}", line.shown, line.payee));
+        row("paid", &format!("{} to {}", line.amount.shown, line.payee));
         if let Some(reference) = &line.reference {
             row("reference", reference);
         }

@@ -45,7 +45,7 @@ impl RoleArgs {
     /// The configuration file; fails where none is named.
     pub fn config_file(&self) -> Result<&PathBuf, Failure> {
         self.config.as_ref().ok_or_else(|| {
-            Failure::new(Reason::FieldInvalid)
+            Failure::new(Reason::UsageWrong)
                 .cause("this role needs a configuration file")
                 .next_step("--config FILE; `tally up` writes one for every role")
         })

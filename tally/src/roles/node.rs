@@ -143,7 +143,6 @@ pub fn plan(folder: &Path, network: &Network, index: usize) -> Result<Role, Fail
         name: node_name(index),
         command: "node",
         http: config.listen,
-        others: vec![config.listen_peers],
         folder: folder.join(node_name(index)),
         config: toml::to_string(&config).map_err(|_| Reason::Internal)?,
     })

@@ -62,9 +62,11 @@ pub fn found_or_resume(
         false => new_shape(args)?,
     };
     shape.check()?;
+    // Before anything is founded that could not be started.
+    plan::check_addresses(shape.addresses())?;
     if shape.validators < FAULT_TOLERANT {
         let count = shape.validators;
-        output.note(&format!("warning: {count} validators tolerate no fault; 4 tolerate one"));
+        output.warn(&format!("warning: {count} validators tolerate no fault; 4 tolerate one"));
     }
     let machine_key = MachineKey::read_or_make(&folder.file(MACHINE_KEY_FILE))?;
     let keys = Keys::read_or_make(folder, &machine_key, shape.validators)?;
@@ -190,8 +192,11 @@ fn resumed_shape(file: &Path, args: &UpArgs) -> Result<Shape, Failure> {
     })?;
     if let Some(validators) = args.validators.filter(|count| *count != shape.validators) {
         let there = shape.validators;
-        return Err(Failure::new(Reason::Conflict)
-            .cause(format!("the network in this folder has {there} validators, not {validators}"))
+        return Err(Failure::new(Reason::AlreadyOther)
+            .cause(format!(
+                "the network in this folder has {there} validators, not {validators}, and their \
+                 number is fixed when a network begins"
+            ))
             .next_step("leave --validators out, or found another network with --data DIR"));
     }
     if let Some(listen) = args.listen {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tallystick_kernel::Reason;
 
+use super::founding::node_name;
 use crate::console::layout::Links;
 use crate::failure::Failure;
 use crate::http::server;
@@ -34,8 +35,6 @@ pub struct Role {
     pub command: &'static str,
     /// Where it serves HTTP.
     pub http: SocketAddr,
-    /// Other addresses that it listens on.
-    pub others: Vec<SocketAddr>,
     /// Its data folder.
     pub folder: PathBuf,
     /// Its configuration (TOML).
@@ -96,9 +95,24 @@ impl Shape {
         self.address(10 + VALIDATORS_MAX + index)
     }
 
+    /// Every address that the network listens on, with the name of the role.
+    pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        let mut addresses = vec![
+            ("issuer".to_owned(), self.issuer()),
+            ("provisioner".to_owned(), self.provisioner()),
+            ("merchant".to_owned(), self.merchant()),
+        ];
+        for index in 0..self.validators {
+            let name = node_name(index);
+            addresses.push((name.clone(), self.node_http(index)));
+            addresses.push((name, self.node_peers(index)));
+        }
+        addresses
+    }
+
     /// [`Reason::FieldInvalid`] for no or too many validators, or ports past the last one.
     pub fn check(&self) -> Result<(), Failure> {
-        let invalid = |cause: String| Err(Failure::new(Reason::FieldInvalid).cause(cause));
+        let invalid = |cause: String| Err(Failure::new(Reason::FieldInvalid).cause(cause).usage());
         if !(1..=VALIDATORS_MAX).contains(&self.validators) {
             return invalid(format!("--validators is 1 to {VALIDATORS_MAX}"));
         }
@@ -110,10 +124,11 @@ impl Shape {
 }
 
 /// Whether every address is free; fails with [`Reason::AddressInUse`], naming who has it.
-pub fn check_addresses(roles: &[Role]) -> Result<(), Failure> {
-    let addresses = roles.iter().flat_map(|role| role.others.iter().chain([&role.http]));
-    addresses.copied().try_for_each(|address| {
-        TcpListener::bind(address).map(drop).map_err(|error| server::explain(address, &error))
+pub fn check_addresses(addresses: Vec<(String, SocketAddr)>) -> Result<(), Failure> {
+    addresses.into_iter().try_for_each(|(role, address)| {
+        TcpListener::bind(address)
+            .map(drop)
+            .map_err(|error| server::explain(address, &error).cause(format!("it is for {role}")))
     })
 }
 

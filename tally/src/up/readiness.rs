@@ -10,10 +10,15 @@ use tallystick_kernel::{DurationMs, Reason};
 use super::children::Running;
 use super::startup::{Startup, Step};
 use crate::failure::Failure;
+use crate::output::Output;
 
 /// Waits until all are ready; fails when one ends first, or after a minute.
-pub async fn wait_ready(children: &mut [Running], startup: &mut Startup) -> Result<(), Failure> {
-    let progress = progress(children.len());
+pub async fn wait_ready(
+    children: &mut [Running],
+    startup: &mut Startup,
+    output: Output,
+) -> Result<(), Failure> {
+    let progress = progress(children.len(), output);
     let end = Instant::now() + READY_TIME_MAX;
     let clients = children.iter().map(|child| {
         let client = Client::new(&child.role.url());
@@ -80,9 +85,8 @@ fn too_late(child: &Running) -> Failure {
         .next_step(format!("read {}", log.display()))
 }
 
-fn progress(length: usize) -> ProgressBar {
-    use std::io::IsTerminal as _;
-    let target = match std::io::stderr().is_terminal() {
+fn progress(length: usize, output: Output) -> ProgressBar {
+    let target = match output.shows_progress() {
         true => ProgressDrawTarget::stderr(),
         false => ProgressDrawTarget::hidden(),
     };

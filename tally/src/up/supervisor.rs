@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::UpArgs;
 use super::children::{Running, stop_all};
 use super::founding::Network;
-use super::plan::{self, Role};
+use super::plan::Role;
 use super::published;
 use super::readiness::wait_ready;
 use super::startup::{FOUNDING, STARTING, Startup};
@@ -28,7 +28,6 @@ pub fn supervise(
     // One thread: the kernel ends children with the thread that made them.
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| internal(&error))?;
-    plan::check_addresses(&network.roles)?;
     let mut children = Vec::new();
     let ended = runtime.block_on(async {
         let mut signals = Signals::new()?;
@@ -41,14 +40,14 @@ pub fn supervise(
         tokio::select! {
             biased;
             () = signals.stop() => return Ok(()),
-            ready = wait_ready(&mut children, &mut startup) => ready?,
+            ready = wait_ready(&mut children, &mut startup, output) => ready?,
         }
         published::publish(folder, network, &children, &startup)?;
         published::show(folder, network, &children, &startup, output);
         let mut keeper = Keeper { folder, network, startup, output, restarts: !args.no_restart };
         keeper.keep_running(&mut children, &mut signals).await
     });
-    output.note("stopping");
+    output.progress("stopping");
     published::withdraw(folder);
     stop_all(&mut children);
     ended
@@ -99,7 +98,7 @@ impl Keeper<'_> {
             let Some(ended) = child.poll() else { continue };
             let then = if self.restarts { "is started again" } else { "stays so" };
             let name = &child.role.name;
-            self.output.note(&format!("{name} ended with {} and {then}", ended.status));
+            self.output.warn(&format!("{name} ended with {} and {then}", ended.status));
             if self.restarts {
                 due.push((ended.restart_at, index));
             }

@@ -86,8 +86,8 @@ fn roles_go_with_a_parent_that_is_killed_and_a_killed_role_comes_back() {
     wait("the roles are gone", || !pids.iter().any(|pid| is_running(*pid)));
     let (code, _, said) =
         run(&["up", "--data", folder.path().to_str().unwrap(), "--validators", "4"]);
-    assert_eq!(code, 1);
-    assert!(said.contains("has 1 validators"), "{said}");
+    assert_eq!(code, 2);
+    assert!(said.contains("has 1 validators") && said.contains("already_other"), "{said}");
 }
 
 #[test]
@@ -105,6 +105,9 @@ fn a_busy_port_is_explained_with_the_process_that_has_it() {
     let cause = failure["causes"][0].as_str().unwrap();
     assert!(cause.contains(&format!("process {}", std::process::id())), "{cause}");
     assert!(failure["next_step"].as_str().unwrap().contains("--listen"));
+    for made in ["genesis.tally", "machine.key", "node-0", "up.toml"] {
+        assert!(!folder.path().join(made).exists(), "{made} was made for nothing");
+    }
 }
 
 #[test]

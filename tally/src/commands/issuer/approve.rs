@@ -62,7 +62,7 @@ pub fn run(args: &ApproveArgs, output: Output) -> Result<(), Failure> {
         authorization_code: made.authorization_code,
         expiry_ms: made.expiry_ms,
     };
-    output.note(&format!("device   {}\naccount  {}", shown.device, shown.account));
+    output.progress(&format!("device   {}\naccount  {}", shown.device, shown.account));
     output.show(&shown, |shown| shown.authorization_code.clone().unwrap_or_default());
     Ok(())
 }

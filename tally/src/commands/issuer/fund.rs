@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use tallystick_api::issuer::{FundingRequest, Progress};
-use tallystick_kernel::{Amount, DurationMs};
+use tallystick_kernel::DurationMs;
 
 use super::operator::Operator;
+use crate::commands::amount::{self, AmountShown};
 use crate::commands::block_on;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -23,7 +24,7 @@ pub struct FundArgs {
     #[arg(long, value_name = "NAME")]
     holder: String,
     /// How much.
-    #[arg(value_name = "AMOUNT")]
+    #[arg(value_name = "AMOUNT", allow_negative_numbers = true)]
     amount: String,
     /// Wait this many seconds for the money to be there.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
@@ -36,17 +37,15 @@ struct Shown {
     state: Progress,
     transaction: Option<String>,
     code: Option<String>,
-    amount: String,
-    #[serde(skip)]
-    text: String,
+    #[serde(flatten)]
+    amount: AmountShown,
 }
 
 /// Runs the command.
 pub fn run(args: &FundArgs, output: Output) -> Result<(), Failure> {
     let operator = Operator::open(&args.data)?;
     let exponent = operator.exponent()?;
-    let amount = Amount::parse(&args.amount, exponent)
-        .map_err(|reason| Failure::new(reason).cause(format!("the amount {}", args.amount)))?;
+    let amount = amount::typed(&args.amount, exponent)?;
     let body = FundingRequest {
         holder: Some(args.holder.clone()),
         account: None,
@@ -66,15 +65,13 @@ pub fn run(args: &FundArgs, output: Output) -> Result<(), Failure> {
         Progress::Settled => "minted",
         Progress::Failed => "failed",
     };
-    let text = format!("{} {}: {state}", amount.display(exponent), operator.currency);
     let shown = Shown {
         id: made.id,
         state: made.state,
         transaction: made.transaction.map(|id| id.to_string()),
         code: made.code,
-        amount: amount.to_string(),
-        text,
+        amount: AmountShown::new(amount, operator.currency, exponent),
     };
-    output.show(&shown, |shown| shown.text.clone());
+    output.show(&shown, |shown| format!("{}: {state}", shown.amount.shown));
     Ok(())
 }

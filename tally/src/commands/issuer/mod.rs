@@ -40,7 +40,7 @@ enum IssuerCommand {
     Approve(approve::ApproveArgs),
     /// Write the root certificate and the revocation list; revoke a device's certificate.
     #[command(
-        after_help = "Example:\n  tally issuer ca --data .tally/issuer --certificate root.pem --revocation-list issuer.crl"
+        after_help = "Example:\n  tally issuer ca --data .tally/issuer --certificate root.der --revocation-list revoked.crl"
     )]
     Ca(ca::CaArgs),
 }

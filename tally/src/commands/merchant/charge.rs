@@ -11,6 +11,7 @@ use tallystick_proofs::action::Action;
 use tallystick_proofs::receipt::Receipt;
 
 use super::till::{Till, TillArgs};
+use crate::commands::amount::AmountShown;
 use crate::commands::block_on;
 use crate::data_folder::write_atomically;
 use crate::failure::Failure;
@@ -23,7 +24,7 @@ pub struct ChargeArgs {
     #[command(flatten)]
     till: TillArgs,
     /// How much.
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     amount: String,
     /// What it is for; only a salted hash of it leaves the merchant.
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -40,11 +41,10 @@ pub struct ChargeArgs {
 struct Shown {
     charge: String,
     transaction: String,
-    amount: String,
+    #[serde(flatten)]
+    amount: AmountShown,
     reference: String,
     receipt: Option<String>,
-    #[serde(skip)]
-    text: String,
 }
 
 /// Runs the command.
@@ -76,13 +76,12 @@ pub fn run(args: &ChargeArgs, output: Output) -> Result<(), Failure> {
     let shown = Shown {
         charge: charge.id,
         transaction: charge.transaction.map_or(String::new(), |id| id.to_string()),
-        amount: amount.to_string(),
+        amount: till.shown(amount),
         reference: charge.reference,
         receipt: args.receipt.as_ref().map(|path| path.display().to_string()),
-        text: till.shown(amount),
     };
     output.show(&shown, |shown| {
-        format!("paid {}, receipt verified\ntransaction  {}", shown.text, shown.transaction)
+        format!("paid {}, receipt verified\ntransaction  {}", shown.amount.shown, shown.transaction)
     });
     Ok(())
 }

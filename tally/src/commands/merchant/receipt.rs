@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
+use tallystick_api::Page;
+use tallystick_api::merchant::Charge;
 use tallystick_kernel::{DurationMs, Reason};
 
 use super::charge::{check, ended};
@@ -37,13 +40,29 @@ pub struct ChargesArgs {
     data: PathBuf,
 }
 
+/// A charge with its amount for people.
+#[derive(Serialize)]
+struct ChargeShown {
+    #[serde(flatten)]
+    charge: Charge,
+    shown: String,
+}
+
+fn shown(till: &Till, charge: Charge) -> ChargeShown {
+    let shown = till.shown(charge.amount).shown;
+    ChargeShown { charge, shown }
+}
+
 /// Runs `tally merchant receipt`.
 pub fn run(args: &ReceiptArgs, output: Output) -> Result<(), Failure> {
     let till = Till::open(&args.data)?;
     let merchant = till.client(&args.data)?;
     let is_id = args.charge.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_id {
-        return Err(Failure::new(Reason::HexMalformed).cause(format!("the charge {}", args.charge)));
+        return Err(Failure::new(Reason::HexMalformed)
+            .cause(format!("the charge {}", args.charge))
+            .next_step("type a charge's id; tally merchant charges lists them")
+            .usage());
     }
     let (charge, receipt) = block_on(async {
         let wait = DurationMs::seconds(args.wait);
@@ -54,8 +73,8 @@ pub fn run(args: &ReceiptArgs, output: Output) -> Result<(), Failure> {
     })?;
     check(&till, &charge, &receipt)?;
     write_atomically(&args.receipt, &receipt, 0o644)?;
-    output.show(&charge, |charge| {
-        let paid = till.shown(charge.amount);
+    output.show(&shown(&till, charge), |shown| {
+        let paid = &shown.shown;
         format!("paid {paid}, receipt verified and written to {}", args.receipt.display())
     });
     Ok(())
@@ -66,14 +85,15 @@ pub fn list(args: &ChargesArgs, output: Output) -> Result<(), Failure> {
     let till = Till::open(&args.data)?;
     let merchant = till.client(&args.data)?;
     let page = block_on(async { Ok(merchant.charges(None).await?) })?;
-    output.show(&page, |page| {
-        let row = |charge: &tallystick_api::merchant::Charge| {
+    let items = page.items.into_iter().map(|charge| shown(&till, charge)).collect();
+    output.show(&Page { items, next: page.next }, |page| {
+        let row = |ChargeShown { charge, shown }: &ChargeShown| {
             let time = crate::clock_text::utc(charge.created_ms);
             let state = match &charge.failure {
                 Some(code) => format!("failed: {code}"),
                 None => format!("{:?}", charge.state).to_lowercase(),
             };
-            format!("{time}  {:>14}  {state:<10}  {}\n", till.shown(charge.amount), charge.id)
+            format!("{time}  {shown:>14}  {state:<10}  {}\n", charge.id)
         };
         let rows: String = page.items.iter().map(row).collect();
         if rows.is_empty() { "no charges yet".to_owned() } else { rows }

@@ -8,6 +8,7 @@ use tallystick_api::merchant::MerchantClient;
 use tallystick_kernel::{Amount, CurrencyCode, Reason};
 use tallystick_proofs::genesis::Genesis;
 
+use crate::commands::amount::{self, AmountShown};
 use crate::commands::read_text;
 use crate::commands::receipt::read_genesis;
 use crate::config;
@@ -79,12 +80,11 @@ impl Till {
 
     /// A price, such as `12.30`.
     pub fn amount(&self, text: &str) -> Result<Amount, Failure> {
-        Amount::parse(text, self.exponent)
-            .map_err(|reason| Failure::new(reason).cause(format!("the amount {text}")))
+        amount::typed(text, self.exponent)
     }
 
-    /// A price for people.
-    pub fn shown(&self, amount: Amount) -> String {
-        format!("{} {}", amount.display(self.exponent), self.currency)
+    /// A price, for the output.
+    pub fn shown(&self, amount: Amount) -> AmountShown {
+        AmountShown::new(amount, self.currency, self.exponent)
     }
 }

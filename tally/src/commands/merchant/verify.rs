@@ -6,6 +6,7 @@ use tallystick_kernel::{Reason, hex};
 use tallystick_merchant::payment_code;
 
 use super::till::TillArgs;
+use crate::commands::amount::AmountShown;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::roles::merchant::trust;
@@ -26,13 +27,11 @@ struct Shown {
     code_id: String,
     counter: u64,
     expiry_ms: u64,
-    /// Bound to this amount, in minor units.
-    amount: Option<String>,
-    currency: Option<String>,
+    /// Bound to this amount, if to any.
+    #[serde(flatten)]
+    amount: Option<AmountShown>,
     /// Never offline: only the issuer knows.
     checked_for_replay: bool,
-    #[serde(skip)]
-    bound: String,
 }
 
 /// Runs the command.
@@ -40,28 +39,26 @@ pub fn run(args: &VerifyArgs, output: Output) -> Result<(), Failure> {
     let text = args.till.text()?;
     let trust = trust::read(&args.till.data)?;
     let code = payment_code::verify(&text, None, &trust, source::now()).map_err(explained)?;
-    let bound = match code.claims.amount {
-        Some((_, amount)) => format!("bound to {}", args.till.till()?.shown(amount)),
-        None => "bound to no amount".to_owned(),
+    let amount = match code.claims.amount {
+        Some((_, amount)) => Some(args.till.till()?.shown(amount)),
+        None => None,
     };
     let shown = Shown {
         valid: true,
         checked_for_replay: false,
-        bound,
+        amount,
         account_token: code.claims.account_token,
         key_id: hex::encode(&code.key_id.0),
         code_id: hex::encode(&code.claims.code_id),
         counter: code.claims.counter,
         expiry_ms: code.claims.expires.0,
-        amount: code.claims.amount.map(|(_, amount)| amount.to_string()),
-        currency: code.claims.amount.map(|(currency, _)| currency.to_string()),
     };
     output.show(&shown, |shown| {
         format!(
-            "valid: signed by a certified device, until {}\n{}\naccount token  {}\n\
+            "valid: signed by a certified device, until {}\nbound to {}\naccount token  {}\n\
              not checked offline: whether it was used before",
             crate::clock_text::utc(shown.expiry_ms),
-            shown.bound,
+            shown.amount.as_ref().map_or("no amount", |amount| &amount.shown),
             shown.account_token
         )
     });

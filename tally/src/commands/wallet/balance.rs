@@ -5,6 +5,7 @@ use tallystick_kernel::Amount;
 
 use super::WalletFolderArgs;
 use super::folder::Wallet;
+use crate::commands::amount::AmountShown;
 use crate::commands::block_on;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -12,21 +13,17 @@ use crate::output::Output;
 #[derive(Serialize)]
 struct Shown {
     account: String,
-    currency: String,
-    free: String,
-    reserved: String,
-    #[serde(skip)]
-    text: String,
+    free: AmountShown,
+    reserved: AmountShown,
     reserves: Vec<ReserveShown>,
 }
 
 #[derive(Serialize)]
 struct ReserveShown {
     id: String,
-    amount: String,
+    #[serde(flatten)]
+    amount: AmountShown,
     locked: bool,
-    #[serde(skip)]
-    text: String,
 }
 
 /// Reserves that are shown at most.
@@ -39,10 +36,12 @@ pub fn run(args: &WalletFolderArgs, output: Output) -> Result<(), Failure> {
     output.show(&shown, |shown| {
         let row = |reserve: &ReserveShown| {
             let lock = if reserve.locked { "locked to the issuer" } else { "" };
-            format!("  {:>14}  {}  {lock}\n", reserve.text, reserve.id)
+            format!("  {:>14}  {}  {lock}\n", reserve.amount.shown, reserve.id)
         };
         let rows: String = shown.reserves.iter().map(row).collect();
-        format!("account   {}\n{}\n{rows}", shown.account, shown.text)
+        let Shown { account, free, reserved, .. } = shown;
+        let (free, reserved) = (&free.shown, &reserved.shown);
+        format!("account   {account}\nfree      {free}\nreserved  {reserved}\n{rows}")
     });
     Ok(())
 }
@@ -58,20 +57,13 @@ async fn look(wallet: &Wallet) -> Result<Shown, Failure> {
     let reserves = nodes.reserves(&account, RESERVES_MAX).await?;
     let reserve = |reserve: &tallystick_api::node::Reserve| ReserveShown {
         id: reserve.id.to_string(),
-        amount: reserve.amount.to_string(),
+        amount: wallet.network.shown(reserve.amount),
         locked: reserve.lock.is_some(),
-        text: wallet.network.shown(reserve.amount),
     };
     Ok(Shown {
         account: account.to_string(),
-        currency: currency.to_string(),
-        free: free.to_string(),
-        reserved: reserved.to_string(),
-        text: format!(
-            "free      {}\nreserved  {}",
-            wallet.network.shown(free),
-            wallet.network.shown(reserved)
-        ),
+        free: wallet.network.shown(free),
+        reserved: wallet.network.shown(reserved),
         reserves: reserves.iter().map(reserve).collect(),
     })
 }

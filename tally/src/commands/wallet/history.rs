@@ -9,6 +9,7 @@ use tallystick_proofs::receipt::{Receipt, VerifiedReceipt};
 
 use super::WalletFolderArgs;
 use super::folder::Wallet;
+use crate::commands::amount::AmountShown;
 use crate::commands::block_on;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -22,8 +23,8 @@ struct Shown {
 struct PaymentShown {
     created_ms: u64,
     payee: String,
-    amount: String,
-    shown: String,
+    #[serde(flatten)]
+    amount: AmountShown,
     state: Progress,
     transaction: Option<String>,
     /// Whether a receipt was verified here.
@@ -43,7 +44,7 @@ pub fn run(args: &WalletFolderArgs, output: Output) -> Result<(), Failure> {
                 (false, Some(code)) => format!("failed: {code}"),
                 (false, None) => "not final yet".to_owned(),
             };
-            format!("{time}  {:>14}  to {}  {proof}\n", payment.shown, payment.payee)
+            format!("{time}  {:>14}  to {}  {proof}\n", payment.amount.shown, payment.payee)
         };
         let rows: String = shown.payments.iter().map(row).collect();
         if rows.is_empty() { "no payments yet".to_owned() } else { rows }
@@ -109,8 +110,7 @@ fn shown(wallet: &Wallet, payment: Payment, proven: bool) -> PaymentShown {
     PaymentShown {
         created_ms: payment.created_ms,
         payee: payment.payee.to_string(),
-        amount: made.amount.to_string(),
-        shown: wallet.network.shown(made.amount),
+        amount: wallet.network.shown(made.amount),
         state: made.state,
         transaction: made.transaction.map(|id| id.to_string()),
         proven,

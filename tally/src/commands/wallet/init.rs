@@ -51,7 +51,7 @@ pub fn run(args: &InitArgs, output: Output) -> Result<(), Failure> {
     copy_network(args)?;
     let mut wallet = Wallet::open(&args.data)?;
     if !wallet.state.holder_name.is_empty() && wallet.state.holder_name != args.holder {
-        return Err(Failure::new(Reason::Conflict)
+        return Err(Failure::new(Reason::AlreadyOther)
             .cause(format!("this wallet is {}'s", wallet.state.holder_name))
             .next_step("make another wallet with --data DIR"));
     }

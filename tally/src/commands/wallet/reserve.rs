@@ -10,6 +10,7 @@ use tallystick_proofs::transaction::reserve_id;
 use tallystick_wallet::{account, reserve_list};
 
 use super::folder::Wallet;
+use crate::commands::amount::AmountShown;
 use crate::commands::block_on;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -25,7 +26,7 @@ pub struct ReserveArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     wait: u64,
     /// The sizes of the reserves.
-    #[arg(required = true, value_name = "AMOUNT")]
+    #[arg(required = true, value_name = "AMOUNT", allow_negative_numbers = true)]
     amounts: Vec<String>,
 }
 
@@ -38,8 +39,8 @@ struct Shown {
 #[derive(Serialize)]
 struct ReserveShown {
     id: String,
-    amount: String,
-    shown: String,
+    #[serde(flatten)]
+    amount: AmountShown,
 }
 
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -51,7 +52,8 @@ pub fn run(args: &ReserveArgs, output: Output) -> Result<(), Failure> {
     let sizes = sizes.collect::<Result<Vec<Amount>, Failure>>()?;
     let shown = block_on(open(&mut wallet, &sizes, args.wait, output))?;
     output.show(&shown, |shown| {
-        let row = |reserve: &ReserveShown| format!("{:>14}  {}\n", reserve.shown, reserve.id);
+        let row =
+            |reserve: &ReserveShown| format!("{:>14}  {}\n", reserve.amount.shown, reserve.id);
         shown.reserves.iter().map(row).collect()
     });
     Ok(())
@@ -74,7 +76,7 @@ async fn free(
         if free >= wanted || tokio::time::Instant::now() >= deadline {
             return Ok(free);
         }
-        output.progress(&format!("free is {}; waiting for more", wallet.network.shown(free)));
+        output.progress(&format!("free is {}; waiting for more", wallet.network.shown(free).shown));
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
@@ -91,7 +93,9 @@ async fn open(
     let mandate = wallet.network.issuer()?.mandate().await?;
     let delay = DurationMs(mandate.unlock_delay_ms);
     let action = reserve_list::open(currency, sizes, mandate.key.parse()?, delay, free).map_err(
-        |reason| Failure::new(reason).cause(format!("free is {}", wallet.network.shown(free))),
+        |reason| {
+            Failure::new(reason).cause(format!("free is {}", wallet.network.shown(free).shown))
+        },
     )?;
     let transaction = {
         let (network, salt) = (wallet.network.genesis.network(), Salt(source::random()?));
@@ -104,8 +108,7 @@ async fn open(
     wallet.settle(&transaction, output).await?;
     let reserve = |(index, amount): (u64, &Amount)| ReserveShown {
         id: reserve_id(&id, index).to_string(),
-        amount: amount.to_string(),
-        shown: wallet.network.shown(*amount),
+        amount: wallet.network.shown(*amount),
     };
     let reserves = (0..).zip(sizes).map(reserve).collect();
     Ok(Shown { transaction: id.to_string(), reserves })

@@ -136,7 +136,6 @@ pub fn plan(folder: &Path, network: &Network) -> Result<(Role, String), Failure>
         name: "issuer".to_owned(),
         command: "issuer",
         http: config.listen,
-        others: Vec::new(),
         folder: own,
         config: toml::to_string(&config).map_err(|_| Reason::Internal)?,
     };

@@ -226,7 +226,6 @@ pub fn plan(folder: &Path, network: &Network) -> Result<Role, Failure> {
         name: "merchant".to_owned(),
         command: "merchant",
         http: config.listen,
-        others: Vec::new(),
         folder: own,
         config: toml::to_string(&config).map_err(|_| Reason::Internal)?,
     })

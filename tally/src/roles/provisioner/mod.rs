@@ -347,7 +347,6 @@ pub fn plan(folder: &FilePath, network: &Network, shared_key_id: &str) -> Result
         name: "provisioner".to_owned(),
         command: "provisioner",
         http: config.listen,
-        others: Vec::new(),
         folder: folder.join("provisioner"),
         config: toml::to_string(&config).map_err(|_| Reason::Internal)?,
     })
