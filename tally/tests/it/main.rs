@@ -15,4 +15,5 @@ mod provisioning;
 mod refusals;
 mod shell;
 mod up;
+mod visits;
 mod world;

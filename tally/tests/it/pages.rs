@@ -9,41 +9,47 @@ use tallystick_crypto::standard_signature::StandardKey;
 
 use crate::network::{Network, run};
 
-struct World {
-    folder: tempfile::TempDir,
-    network: Network,
-    client: Client,
+/// A network and whoever looks at its pages.
+pub struct World {
+    pub folder: tempfile::TempDir,
+    pub network: Network,
+    pub client: Client,
 }
 
 impl World {
-    fn new() -> World {
+    /// A network with one validator.
+    pub fn new() -> World {
         let folder = tempfile::tempdir().unwrap();
         let network = Network::up(folder.path(), &["--listen", "127.0.0.1:0", "--validators", "1"]);
         let client = Client::builder().redirect(redirect::Policy::none()).build().unwrap();
         World { folder, network, client }
     }
 
-    fn at(&self, role: &str, path: &str) -> String {
+    /// The address of a page.
+    pub fn at(&self, role: &str, path: &str) -> String {
         format!("http://{}{path}", self.network.address(role))
     }
 
-    fn file(&self, name: &str) -> String {
+    /// The text of one of the network's files.
+    pub fn file(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap().trim().to_owned()
     }
 
-    async fn get(&self, role: &str, path: &str, cookie: &str) -> Response {
+    /// Asks for a page.
+    pub async fn get(&self, role: &str, path: &str, cookie: &str) -> Response {
         let request = self.client.get(self.at(role, path)).header(COOKIE, cookie);
         request.send().await.unwrap()
     }
 
-    async fn post(&self, role: &str, path: &str, cookie: &str, form: String) -> Response {
+    /// Sends a form.
+    pub async fn post(&self, role: &str, path: &str, cookie: &str, form: String) -> Response {
         let request = self.client.post(self.at(role, path)).header(COOKIE, cookie);
         let request = request.header("Content-Type", "application/x-www-form-urlencoded");
         request.body(form).send().await.unwrap()
     }
 
     /// Logs in; gives the cookie and the form token of the page behind the login.
-    async fn log_in(&self, role: &str, path: &str, form: String) -> (String, String) {
+    pub async fn log_in(&self, role: &str, path: &str, form: String) -> (String, String) {
         let answer = self.post(role, path, "", form).await;
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
         let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
