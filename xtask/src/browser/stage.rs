@@ -204,9 +204,14 @@ async fn colours(browser: &Browser<'_>, scheme: &str) -> Result<(), String> {
 /// The same picture in fewer bytes.
 fn smaller(png: &[u8]) -> Result<Vec<u8>, String> {
     let picture = image::load_from_memory(png).map_err(|error| error.to_string())?.to_rgb8();
-    let mut bytes = Vec::new();
-    let encoder =
-        PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::Adaptive);
-    picture.write_with_encoder(encoder).map_err(|error| error.to_string())?;
-    Ok(bytes)
+    let mut smallest = png.to_vec();
+    for filter in [FilterType::NoFilter, FilterType::Up, FilterType::Adaptive] {
+        let mut bytes = Vec::new();
+        let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, filter);
+        picture.write_with_encoder(encoder).map_err(|error| error.to_string())?;
+        if bytes.len() < smallest.len() {
+            smallest = bytes;
+        }
+    }
+    Ok(smallest)
 }

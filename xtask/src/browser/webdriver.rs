@@ -38,6 +38,8 @@ impl Driver {
     pub fn start() -> Result<Driver, String> {
         let mut child = Command::new("chromedriver")
             .args(["--port=0", "--log-level=SEVERE"])
+            // Times are shown by the reader's clock, wherever this runs.
+            .env("TZ", "UTC")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -61,7 +63,7 @@ impl Driver {
 
     /// Opens a browser of its own, with nothing remembered; `more` are options of Chromium.
     pub async fn open(&self, more: &[&str]) -> Result<Browser<'_>, String> {
-        let mut options = vec!["--headless=new", "--disable-dev-shm-usage", "--lang=en-GB"];
+        let mut options = vec!["--headless=new", "--disable-dev-shm-usage"];
         if setup::is_root() {
             options.push("--no-sandbox");
         }

@@ -68,11 +68,20 @@ pub fn holdings(holdings: &[Holding]) -> Markup {
             section.sheet aria-label={ "Holdings in " (holding.total.currency) } {
                 div.row.row-spread {
                     (money_large(&holding.total))
-                    span.quiet { (holding.reserves.len()) " reserved, " (holding.free.digits()) " free" }
+                    span.quiet { (reserves(holding.reserves.len())) ", " (holding.free.digits()) " free" }
                 }
                 (stick(&format!("stick{index}"), &segments(holding)))
             }
         }
+    }
+}
+
+/// How many reserves there are; a number alone would be taken for an amount.
+fn reserves(count: usize) -> String {
+    match count {
+        0 => "nothing reserved".to_owned(),
+        1 => "1 reserve".to_owned(),
+        _ => format!("{count} reserves"),
     }
 }
 

@@ -81,7 +81,7 @@ fn charge_form(view: &TillView) -> Markup {
             fieldset.field {
                 legend { "The holder's code" }
                 div.row data-till-ways hidden {
-                    button.button-plain.button-small type="button" data-till-camera { "Scan with the camera" }
+                    button.button-plain.button-small type="button" data-till-camera { "Use the camera" }
                     label.button.button-plain.button-small for="picture" { "Read a picture" }
                     input.visually-hidden #picture type="file" accept="image/png,image/jpeg" data-till-picture;
                 }
