@@ -118,31 +118,39 @@ fn lock(path: &Path) -> Result<File, Failure> {
     Ok(file)
 }
 
+/// The failure of a folder that is not ours.
+fn other(path: &Path, what: &str) -> Failure {
+    Failure::new(Reason::FolderOfOtherVersion).cause(format!("{}: {what}", path.display()))
+}
+
+/// Of which kind a folder of our version is, as its marker says; [`Reason::FolderOfOtherVersion`].
+pub fn read_marker(path: &Path) -> Result<String, Failure> {
+    let file = path.join(MARKER_FILE);
+    let text = fs::read_to_string(&file).map_err(|error| Failure::file(&file, &error))?;
+    let marker: Marker =
+        toml::from_str(&text).map_err(|_| other(path, &format!("{MARKER_FILE} cannot be read")))?;
+    if marker.version == FOLDER_VERSION {
+        return Ok(marker.kind);
+    }
+    let version = marker.version;
+    Err(other(path, &format!("version {version}, this is for {FOLDER_VERSION}"))
+        .next_step("use the tally of that version, or another folder with --data DIR"))
+}
+
 fn check_marker(path: &Path, kind: &str) -> Result<(), Failure> {
     let file = path.join(MARKER_FILE);
-    let other = |what: String| {
-        Failure::new(Reason::FolderOfOtherVersion).cause(format!("{}: {what}", path.display()))
-    };
-    match fs::read_to_string(&file) {
-        Ok(text) => {
-            let marker: Marker = toml::from_str(&text)
-                .map_err(|_| other(format!("{MARKER_FILE} cannot be read")))?;
-            if marker.version != FOLDER_VERSION {
-                let version = marker.version;
-                return Err(other(format!("version {version}, this is for {FOLDER_VERSION}"))
-                    .next_step(
-                        "use the tally of that version, or another folder with --data DIR",
-                    ));
-            }
-            if marker.kind != kind {
-                return Err(other(format!("it belongs to `tally {}`", marker.kind))
+    match fs::exists(&file) {
+        Ok(true) => {
+            let found = read_marker(path)?;
+            if found != kind {
+                return Err(other(path, &format!("it belongs to `tally {found}`"))
                     .next_step("choose another folder with --data DIR"));
             }
             Ok(())
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Ok(false) => {
             if let Some(name) = foreign_entry(path)? {
-                return Err(other(format!("it holds {name} and was not made by tally"))
+                return Err(other(path, &format!("it holds {name} and was not made by tally"))
                     .next_step("choose an empty or a new folder with --data DIR"));
             }
             let marker = Marker { version: FOLDER_VERSION, kind: kind.to_owned() };

@@ -25,6 +25,10 @@ use crate::source;
 
 /// The genesis file in the network's folder.
 pub const GENESIS_FILE: &str = "genesis.tally";
+/// What stays the same when the network is resumed.
+pub const SHAPE_FILE: &str = "up.toml";
+/// The fewest validators that tolerate a fault.
+pub const FAULT_TOLERANT: usize = 4;
 /// The name of a validator's seed among its secrets.
 pub const VALIDATOR_SEED: &str = "validator";
 /// The name of an account's key in the key store of its issuer or merchant.
@@ -184,12 +188,17 @@ pub fn api_key(file: &Path, name: &str, scopes: &[&str]) -> Result<ApiKeyEntry, 
     })
 }
 
-fn resumed_shape(file: &Path, args: &UpArgs) -> Result<Shape, Failure> {
+/// Reads the shape of a network that was founded; [`Reason::StorageCorrupt`] when it cannot be.
+pub fn read_shape(file: &Path) -> Result<Shape, Failure> {
     let text = read_bounded(file, 4096)?;
     let text = core::str::from_utf8(&text).map_err(|_| Reason::StorageCorrupt)?;
-    let mut shape: Shape = toml::from_str(text).map_err(|error| {
+    toml::from_str(text).map_err(|error| {
         Failure::new(Reason::StorageCorrupt).cause(format!("{}: {error}", file.display()))
-    })?;
+    })
+}
+
+fn resumed_shape(file: &Path, args: &UpArgs) -> Result<Shape, Failure> {
+    let mut shape = read_shape(file)?;
     if let Some(validators) = args.validators.filter(|count| *count != shape.validators) {
         let there = shape.validators;
         return Err(Failure::new(Reason::AlreadyOther)
@@ -251,8 +260,6 @@ fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
 }
 
 const IDLE_INTERVAL: DurationMs = DurationMs::seconds(2);
-const SHAPE_FILE: &str = "up.toml";
-const FAULT_TOLERANT: usize = 4;
 // Places in the genesis file's list of accounts.
 const BANK: usize = 0;
 const MERCHANT: usize = 1;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail so")]
 
 mod authorization;
+mod doctor;
 mod events;
 mod http;
 mod idempotency;

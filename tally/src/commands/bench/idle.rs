@@ -20,7 +20,7 @@ use crate::up::published::{RunningNetwork, RunningRole};
 #[derive(Debug, Args)]
 pub struct IdleArgs {
     /// The folder of the running network.
-    #[arg(long, value_name = "DIR", default_value = FOLDER)]
+    #[arg(long, value_name = "DIR", default_value = FOLDER, env = "TALLY_DATA")]
     data: PathBuf,
     /// How long to look.
     #[arg(long, value_name = "N", default_value_t = 60,

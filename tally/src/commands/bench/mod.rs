@@ -6,6 +6,8 @@ mod process;
 
 use clap::{Args, Subcommand};
 
+pub use process::usage;
+
 use crate::failure::Failure;
 use crate::output::Output;
 
