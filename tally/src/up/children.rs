@@ -65,6 +65,11 @@ impl Running {
         Ok(())
     }
 
+    /// Ends it at once; that it has ended is seen by [`Running::poll`].
+    pub fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
     /// The last lines of its log, for a failure.
     pub fn last_lines(&self) -> Vec<String> {
         let text = std::fs::read(log_path(&self.role)).unwrap_or_default();

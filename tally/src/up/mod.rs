@@ -11,6 +11,7 @@ pub mod published;
 pub mod readiness;
 pub mod startup;
 pub mod supervisor;
+pub mod watch;
 
 use std::path::PathBuf;
 
@@ -39,8 +40,8 @@ pub struct UpArgs {
     /// Where the network lives; what is there is resumed.
     #[arg(long, value_name = "DIR", default_value = FOLDER, env = "TALLY_DATA")]
     pub data: PathBuf,
-    /// A new network in a temporary folder that is removed at the end.
-    #[arg(long, conflicts_with = "data")]
+    /// A new network in a temporary folder that is removed at the end; --data is not looked at.
+    #[arg(long)]
     pub ephemeral: bool,
     /// Address and first port; port 0 chooses free ones. Kept for the next time.
     #[arg(long, value_name = "HOST:PORT")]
@@ -48,6 +49,10 @@ pub struct UpArgs {
     /// Do not start a role again that has ended by itself.
     #[arg(long)]
     pub no_restart: bool,
+    /// After so many seconds without an answer a role that lives is reported and started again.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub patience: u64,
 }
 
 /// Runs a network until it is told to stop.

@@ -1,6 +1,6 @@
 //! The parent: starts the roles, tells that they are ready, keeps them running, stops them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tallystick_kernel::Reason;
 use tokio::runtime::Builder;
@@ -13,6 +13,7 @@ use super::plan::Role;
 use super::published;
 use super::readiness::wait_ready;
 use super::startup::{FOUNDING, STARTING, Startup};
+use super::watch::Watch;
 use crate::data_folder::{DataFolder, create_private, write_atomically};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -44,7 +45,9 @@ pub fn supervise(
         }
         published::publish(folder, network, &children, &startup)?;
         published::show(folder, network, &children, &startup, output);
-        let mut keeper = Keeper { folder, network, startup, output, restarts: !args.no_restart };
+        let watch = Watch::new(&children, Duration::from_secs(args.patience))?;
+        let restarts = !args.no_restart;
+        let mut keeper = Keeper { folder, network, startup, output, restarts, watch };
         keeper.keep_running(&mut children, &mut signals).await
     });
     output.progress("stopping");
@@ -60,6 +63,7 @@ struct Keeper<'a> {
     startup: Startup,
     output: Output,
     restarts: bool,
+    watch: Watch,
 }
 
 impl Keeper<'_> {
@@ -76,6 +80,7 @@ impl Keeper<'_> {
             due = later;
             for (_, index) in &now_due {
                 children[*index].restart()?;
+                self.watch.forget(*index);
             }
             if !now_due.is_empty() {
                 published::publish(self.folder, self.network, children, &self.startup)?;
@@ -87,6 +92,20 @@ impl Keeper<'_> {
                     Event::Child => {}
                 },
                 () = until(next) => {}
+                silent = self.watch.next() => self.wake(children, &silent)
+            }
+        }
+    }
+
+    /// Reports roles that live and do not answer; ends them where they will be started again.
+    fn wake(&self, children: &[Running], silent: &[usize]) {
+        let then = if self.restarts { "is started again" } else { "stays so" };
+        let living = silent.iter().filter_map(|index| children.get(*index));
+        for child in living.filter(|child| child.pid().is_some()) {
+            let (name, seconds) = (&child.role.name, self.watch.patience().as_secs());
+            self.output.warn(&format!("{name} has not answered for {seconds} s and {then}"));
+            if self.restarts {
+                child.kill();
             }
         }
     }

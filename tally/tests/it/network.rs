@@ -83,6 +83,23 @@ impl Network {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
+    /// The next warning of the parent.
+    pub fn warning(&mut self) -> String {
+        let said = self.child.stderr.as_mut().unwrap();
+        let mut line = Vec::new();
+        while !line.ends_with(b"}\n") {
+            let mut byte = [0];
+            assert_eq!(said.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&line));
+            line.push(byte[0]);
+            // What was said before, of how few validators there are.
+            if line.ends_with(b"}\n") && String::from_utf8_lossy(&line).contains("tolerate") {
+                line.clear();
+            }
+        }
+        let said: Value = serde_json::from_slice(&line).unwrap();
+        said["warning"].as_str().unwrap().to_owned()
+    }
+
     /// Waits for the parent's end.
     pub fn ended(&mut self) -> ExitStatus {
         wait("up ends", || self.child.try_wait().unwrap().is_some());

@@ -91,6 +91,38 @@ fn roles_go_with_a_parent_that_is_killed_and_a_killed_role_comes_back() {
 }
 
 #[test]
+fn a_role_that_lives_and_does_not_answer_is_reported_and_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["--listen", "127.0.0.1:0", "--validators", "1", "--patience", "2"];
+    let mut network = Network::up(folder.path(), &more);
+    let stopped = network.pids()[0];
+    kill(Pid::from_raw(stopped), Signal::SIGSTOP).unwrap();
+    let said = network.warning();
+    assert!(said.contains("node-0 has not answered"), "{said}");
+    wait("the node is started again", || {
+        network.pids().first().is_some_and(|pid| *pid != stopped && is_running(*pid))
+    });
+    assert!(!is_running(stopped));
+    wait("the node answers", || {
+        let ready = run(&["doctor", "--data", folder.path().to_str().unwrap()]);
+        ready.0 == 0
+    });
+}
+
+#[test]
+fn a_silent_role_is_only_reported_where_none_is_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["--listen", "127.0.0.1:0", "--validators", "1", "--patience", "1", "--no-restart"];
+    let mut network = Network::up(folder.path(), &more);
+    let merchant = network.pids()[3];
+    kill(Pid::from_raw(merchant), Signal::SIGSTOP).unwrap();
+    let said = network.warning();
+    assert!(said.contains("merchant has not answered for 1 s and stays so"), "{said}");
+    assert!(is_running(merchant) && network.pids()[3] == merchant);
+    kill(Pid::from_raw(merchant), Signal::SIGCONT).unwrap();
+}
+
+#[test]
 fn a_busy_port_is_explained_with_the_process_that_has_it() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
