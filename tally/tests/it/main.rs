@@ -9,6 +9,7 @@ mod idempotency;
 mod kill;
 mod ledger;
 mod manners;
+mod manual;
 mod network;
 mod pages;
 mod payment;

@@ -1,7 +1,7 @@
 //! `tally provisioner`: hands credentials to devices whose requests an issuer has approved. It
 //! never talks to an issuer: the decision comes with the holder.
 
-mod config_file;
+pub mod config_file;
 
 use std::net::IpAddr;
 use std::path::{Path as FilePath, PathBuf};
