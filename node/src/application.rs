@@ -17,6 +17,7 @@ use futures::StreamExt;
 use tallystick_kernel::{DurationMs, Reason, TimeMs};
 use tallystick_ledger::{Verdict, Waiting};
 use tallystick_proofs::genesis::ValidatorSet;
+use tokio::sync::futures::Notified;
 use tokio::sync::mpsc;
 
 use crate::block::Block;
@@ -77,14 +78,11 @@ pub fn now(clock: &impl Clock) -> TimeMs {
     TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Sleeps until something changes, at most `limit`.
-pub async fn wait_for_change(
-    clock: &impl Clock,
-    watch: &mut tokio::sync::watch::Receiver<u64>,
-    limit: DurationMs,
-) {
+/// Sleeps until something changes, at most `limit`. `change` was made before the caller looked, so
+/// that no change in between is missed.
+pub async fn wait_for_change(clock: &impl Clock, change: Notified<'_>, limit: DurationMs) {
     let sleep = std::pin::pin!(clock.sleep(Duration::from_millis(limit.0.max(1))));
-    let change = std::pin::pin!(watch.changed());
+    let change = std::pin::pin!(change);
     futures::future::select(sleep, change).await;
 }
 
@@ -117,11 +115,10 @@ impl<E: Clock + Send + Sync + 'static> ConsensusApplication<E> for Application {
         (): (),
     ) -> Option<Digested<Block>> {
         let proposer = self.place(&context.leader);
-        let mut watch = self.shared.watch();
         loop {
-            watch.mark_unchanged();
+            let change = self.shared.next_change();
             if !self.is_connected(now(&clock)) {
-                wait_for_change(&clock, &mut watch, FINDING).await;
+                wait_for_change(&clock, change, FINDING).await;
                 continue;
             }
             let executed = self.shared.core().state.height();
@@ -132,13 +129,13 @@ impl<E: Clock + Send + Sync + 'static> ConsensusApplication<E> for Application {
                     let digest = block.digest();
                     return Some(Digested::precomputed(*block, digest));
                 }
-                Ok(Proposal::Wait(limit)) => wait_for_change(&clock, &mut watch, limit).await,
+                Ok(Proposal::Wait(limit)) => wait_for_change(&clock, change, limit).await,
                 Ok(Proposal::Missing(entries)) => {
                     self.shared.want(&entries);
-                    wait_for_change(&clock, &mut watch, LOOK_AGAIN).await;
+                    wait_for_change(&clock, change, LOOK_AGAIN).await;
                 }
                 Err(Reason::NotReady) => {
-                    wait_for_change(&clock, &mut watch, LOOK_AGAIN).await;
+                    wait_for_change(&clock, change, LOOK_AGAIN).await;
                 }
                 Err(reason) => {
                     tracing::error!(code = reason.code(), "cannot propose");
@@ -154,9 +151,8 @@ impl<E: Clock + Send + Sync + 'static> ConsensusApplication<E> for Application {
         ancestry: impl Ancestry<Block>,
     ) -> bool {
         let proposer = self.place(&context.leader);
-        let mut watch = self.shared.watch();
         loop {
-            watch.mark_unchanged();
+            let change = self.shared.next_change();
             let executed = self.shared.core().state.height();
             let chain = chain(ancestry.clone(), executed, 1).await;
             let verdict = self.shared.core().judge(&chain, proposer, now(&clock));
@@ -179,7 +175,7 @@ impl<E: Clock + Send + Sync + 'static> ConsensusApplication<E> for Application {
                     LOOK_AGAIN
                 }
             };
-            wait_for_change(&clock, &mut watch, limit).await;
+            wait_for_change(&clock, change, limit).await;
         }
     }
 }

@@ -21,6 +21,7 @@ impl Core {
         certificate: Option<&FinalityCertificate>,
         now: TimeMs,
     ) -> Result<(), Reason> {
+        self.check_storage()?;
         let transactions = self.transactions(&block.entries)?;
         let executed: Vec<(Entry, &Transaction)> =
             block.entries.iter().copied().zip(transactions.iter().map(AsRef::as_ref)).collect();
@@ -43,7 +44,7 @@ impl Core {
         }
         self.pool.expire(block.header.time);
         changes.extend(self.forget(&block.entries, block.header.time));
-        self.kv.commit(changes)?;
+        self.commit(changes)?;
         self.tip = block.header.clone();
         self.unreported = self.has_unreported()?;
         self.admit_unpooled(now);

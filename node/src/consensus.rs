@@ -10,33 +10,31 @@ use commonware_consensus::marshal::core::Actor as Marshal;
 use commonware_consensus::marshal::resolver::p2p as marshal_resolver;
 use commonware_consensus::marshal::standard::{Inline, Standard};
 use commonware_consensus::marshal::{self, Start};
-use commonware_consensus::simplex;
 use commonware_consensus::simplex::config::{Floor, ForwardPolicy, SkipBudget, SkipPolicy};
 use commonware_consensus::simplex::elector::RoundRobin;
 use commonware_consensus::simplex::scheme::ed25519::Scheme;
+use commonware_consensus::simplex::types::Context;
 use commonware_consensus::types::{Epoch, FixedEpocher, Height, ViewDelta};
+use commonware_consensus::{Application as ConsensusApplication, simplex};
 use commonware_cryptography::certificate::{ConstantProvider, Verifier as _};
 use commonware_cryptography::sha256::Digest;
 use commonware_cryptography::{Digested, Digestible, Sha256, ed25519};
-use commonware_p2p::authenticated::lookup::Oracle;
 use commonware_parallel::Sequential;
 use commonware_runtime::buffer::paged::CacheRef;
-use commonware_runtime::tokio as runtime;
-use commonware_runtime::{Handle, Spawner as _, Supervisor as _};
+use commonware_runtime::{Clock, Handle};
 use commonware_storage::archive::immutable;
 use commonware_utils::acknowledgement::Acknowledgement as _;
 use commonware_utils::{NZDuration, NZU64, NZUsize};
-use tallystick_kernel::DurationMs;
-use tallystick_proofs::genesis::ValidatorSet;
+use tallystick_kernel::{DurationMs, Reason};
+use tallystick_proofs::genesis::Genesis;
 use tokio::sync::mpsc;
 
-use crate::application::{Application, Deliveries, Delivery, now, wait_for_change};
+use crate::application::{Deliveries, Delivery, now, wait_for_change};
 use crate::block::Block;
 use crate::certificate;
-use crate::config::{LEADER_GRACE, MAILBOX, NodeConfig, SKIP_AFTER};
-use crate::gossip::stop_for;
-use crate::network::Channel;
+use crate::config::{LEADER_GRACE, MAILBOX, SKIP_AFTER};
 use crate::shared::Shared;
+use crate::validator::{Incoming, Outgoing, Peers, Runtime};
 
 /// Final blocks and their certificates, as the engine keeps them.
 pub type Mailbox = marshal::core::Mailbox<Scheme, Standard<Block>>;
@@ -54,39 +52,61 @@ const EPOCH_BLOCKS: u64 = 1 << 40;
 /// Blocks that are delivered before one must have been applied.
 const PENDING_BLOCKS_MAX: usize = 16;
 
+/// What the engine asks to propose and to judge: [`crate::application::Application`], or what a
+/// test puts around it.
+pub trait Judge<E>:
+    ConsensusApplication<
+        E,
+        SigningScheme = Scheme,
+        Context = Context<Digest, ed25519::PublicKey>,
+        Block = Block,
+        Input = (),
+    > + Sync
+{
+}
+
+impl<E, A> Judge<E> for A where
+    A: ConsensusApplication<
+            E,
+            SigningScheme = Scheme,
+            Context = Context<Digest, ed25519::PublicKey>,
+            Block = Block,
+            Input = (),
+        > + Sync
+{
+}
+
 /// What the parts of the engine have in common.
-pub struct Consensus<'a> {
-    /// The node's configuration.
-    pub config: &'a NodeConfig,
+pub struct Consensus<P> {
+    /// The network's genesis file.
+    pub genesis: Arc<Genesis>,
     /// The node's state.
     pub shared: Arc<Shared>,
-    /// Who votes.
-    pub validators: Arc<ValidatorSet>,
     /// This validator.
     pub key: ed25519::PublicKey,
     /// Signs and verifies votes.
     pub scheme: Scheme,
     /// The network's view of who is there; it can block peers.
-    pub oracle: Oracle<ed25519::PublicKey>,
+    pub peers: P,
     /// The cache of the engine's storage.
     pub pages: CacheRef,
 }
 
-impl Consensus<'_> {
+impl<P: Peers> Consensus<P> {
     /// Opens the archives and starts what keeps and delivers final blocks; none when the storage
     /// cannot be opened.
-    pub async fn open(
+    pub async fn open<E: Runtime, S: Outgoing, R: Incoming>(
         &self,
-        context: &runtime::Context,
-        backfill: Channel,
-        blocks: Channel,
+        context: &E,
+        backfill: (S, R),
+        blocks: (S, R),
     ) -> Option<Mailbox> {
         let resolver = marshal_resolver::init(
             context.child("resolver"),
             marshal_resolver::Config {
                 public_key: self.key.clone(),
-                peer_provider: self.oracle.clone(),
-                blocker: self.oracle.clone(),
+                peer_provider: self.peers.clone(),
+                blocker: self.peers.clone(),
                 mailbox_size: NZUsize!(MAILBOX),
                 fetch_timeout: NZDuration!(Duration::from_secs(2)),
                 fetch_retry_delay: Duration::from_millis(100),
@@ -103,7 +123,7 @@ impl Consensus<'_> {
                 deque_size: 10,
                 priority: true,
                 codec_config: (),
-                peer_provider: self.oracle.clone(),
+                peer_provider: self.peers.clone(),
                 strategy: Sequential,
             },
         );
@@ -137,18 +157,15 @@ impl Consensus<'_> {
     }
 
     /// Starts agreement on what follows the final blocks in `mailbox`. Ends when a part fails.
-    pub fn start(
+    pub fn start<E: Runtime, S: Outgoing, R: Incoming>(
         self,
-        context: &runtime::Context,
+        context: &E,
+        application: impl Judge<E>,
         mailbox: Mailbox,
-        votes: Channel,
-        certificates: Channel,
-        requests: Channel,
+        (votes, certificates, requests): ((S, R), (S, R), (S, R)),
     ) -> Handle<()> {
-        let (shared, validators) = (Arc::clone(&self.shared), Arc::clone(&self.validators));
-        let application = Application::new(shared, validators, now(context));
         let inline = Inline::new(context.child("inline"), application, mailbox, epochs());
-        let idle = Duration::from_millis(self.config.genesis.parameters.idle_interval.0);
+        let idle = Duration::from_millis(self.genesis.parameters.idle_interval.0);
         let grace = Duration::from_millis(LEADER_GRACE.0);
         let (_, first_digest) = self.first_block();
         let engine = simplex::Engine::new(
@@ -156,7 +173,7 @@ impl Consensus<'_> {
             simplex::Config {
                 scheme: self.scheme,
                 elector: RoundRobin::<Sha256>::default(),
-                blocker: self.oracle,
+                blocker: self.peers,
                 automaton: inline.clone(),
                 relay: inline.clone(),
                 reporter: inline,
@@ -186,7 +203,7 @@ impl Consensus<'_> {
     }
 
     fn first_block(&self) -> (Block, Digest) {
-        let header = tallystick_ledger::genesis_header(&self.config.genesis);
+        let header = tallystick_ledger::genesis_header(&self.genesis);
         let block = Block { header, entries: Vec::new() };
         let digest = block.digest();
         (block, digest)
@@ -219,8 +236,8 @@ fn epochs() -> FixedEpocher {
 }
 
 /// Applies final blocks one after the other; acknowledges each after our own durable commit.
-async fn apply_blocks(
-    clock: runtime::Context,
+async fn apply_blocks<E: Runtime>(
+    clock: E,
     shared: Arc<Shared>,
     finalized: Mailbox,
     mut deliveries: mpsc::UnboundedReceiver<Delivery>,
@@ -229,12 +246,14 @@ async fn apply_blocks(
         let height = block.header.height;
         // Delivery is at least once: what is applied is only acknowledged again.
         if height > shared.core().state.height() {
-            fetch_bodies(&clock, &shared, &block).await;
+            if let Err(reason) = fetch_bodies(&clock, &shared, &block).await {
+                return shared.fail(reason);
+            }
             let finalization = finalized.get_finalization(Height::new(height)).await;
             let certificate = finalization.and_then(|found| certificate::convert(&found).ok());
             let applied = shared.core().apply(&block, certificate.as_ref(), now(&clock));
             if let Err(reason) = applied {
-                return stop_for(reason);
+                return shared.fail(reason);
             }
             shared.change();
         }
@@ -242,18 +261,17 @@ async fn apply_blocks(
     }
 }
 
-async fn fetch_bodies(clock: &runtime::Context, shared: &Shared, block: &Block) {
-    let mut watch = shared.watch();
+async fn fetch_bodies(clock: &impl Clock, shared: &Shared, block: &Block) -> Result<(), Reason> {
     loop {
-        watch.mark_unchanged();
+        let change = shared.next_change();
         // Bound first, so that the core's lock is free again when `want` takes its own.
         let missing = shared.core().missing(&block.entries);
         match missing {
-            Ok(missing) if missing.is_empty() => return,
+            Ok(missing) if missing.is_empty() => return Ok(()),
             Ok(missing) => shared.want(&missing),
-            Err(reason) => return stop_for(reason),
+            Err(reason) => return Err(reason),
         }
-        wait_for_change(clock, &mut watch, DurationMs(500)).await;
+        wait_for_change(clock, change, DurationMs(500)).await;
     }
 }
 

@@ -1,14 +1,17 @@
 //! A node's one piece of shared state: the ledger, the pool, and what is stored but not executed.
 //!
 //! Invariants: nothing is in the pool or in `stored` that is not durable; a transaction is marked
-//! pending exactly while it is in `stored`; all effects of a block are one commit.
+//! pending exactly while it is in `stored`; all effects of a block are one commit; after a commit
+//! that failed nothing is proposed, judged, stored or stated any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tallystick_kernel::limits::TRANSACTION_BYTES_MAX;
 use tallystick_kernel::{Codec, NetworkId, Reason, TimeMs, TransactionId};
-use tallystick_ledger::{Admitted, Ancestor, Pool, PoolLimits, Rules, State, entry_of};
+use tallystick_ledger::{
+    Admitted, Ancestor, Pool, PoolLimits, Rules, State, StateChange, entry_of,
+};
 use tallystick_proofs::genesis::Genesis;
 use tallystick_proofs::header::{Entry, Header};
 use tallystick_proofs::transaction::Transaction;
@@ -73,6 +76,8 @@ pub struct Core {
     unpooled: BTreeSet<Entry>,
     invalid: BTreeMap<Entry, Reason>,
     pub(crate) ancestors: BTreeMap<(u64, [u8; 32]), Arc<Ancestor>>,
+    /// Whether a commit failed: then memory may hold what storage does not.
+    broken: bool,
 }
 
 impl Core {
@@ -114,6 +119,7 @@ impl Core {
             unpooled: BTreeSet::new(),
             invalid: BTreeMap::new(),
             ancestors: BTreeMap::new(),
+            broken: false,
         };
         core.unreported = core.has_unreported()?;
         core.take_up_pending(now)?;
@@ -131,6 +137,7 @@ impl Core {
         source: Source,
         now: TimeMs,
     ) -> Result<Vec<Result<Admitted, Reason>>, Reason> {
+        self.check_storage()?;
         let mut answers = Vec::with_capacity(offered.len());
         let mut changes = Vec::new();
         for verified in offered {
@@ -143,7 +150,7 @@ impl Core {
             answers.push(answer);
         }
         if !changes.is_empty() {
-            self.kv.commit(changes)?;
+            self.commit(changes)?;
         }
         Ok(answers)
     }
@@ -187,7 +194,20 @@ impl Core {
                 self.keep(*entry, Arc::clone(transaction));
             }
         }
-        if changes.is_empty() { Ok(()) } else { self.kv.commit(changes) }
+        if changes.is_empty() { self.check_storage() } else { self.commit(changes) }
+    }
+
+    /// Writes durably. When it fails this core is of no use any more.
+    pub(crate) fn commit(&mut self, changes: Vec<StateChange>) -> Result<(), Reason> {
+        self.check_storage()?;
+        let written = self.kv.commit(changes);
+        self.broken = written.is_err();
+        written
+    }
+
+    /// [`Reason::StorageFailed`] once a commit has failed.
+    pub(crate) fn check_storage(&self) -> Result<(), Reason> {
+        if self.broken { Err(Reason::StorageFailed) } else { Ok(()) }
     }
 
     /// Remembers that the bytes behind an entry do not verify.
@@ -249,11 +269,7 @@ impl Core {
     }
 
     /// Forgets what was executed or has expired; gives the writes for it.
-    pub(crate) fn forget(
-        &mut self,
-        executed: &[Entry],
-        block_time: TimeMs,
-    ) -> Vec<tallystick_ledger::StateChange> {
+    pub(crate) fn forget(&mut self, executed: &[Entry], block_time: TimeMs) -> Vec<StateChange> {
         let mut changes = Vec::new();
         for entry in executed {
             // Another witness for the same id is dead too.

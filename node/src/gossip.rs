@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use commonware_cryptography::ed25519;
 use commonware_p2p::{Receiver, Recipients, Sender};
@@ -82,7 +82,7 @@ impl Gossip {
                 group.iter().flat_map(|s| s.transactions.iter().cloned()).collect();
             let mut answers = match self.take(&offered, &clock, &mut sender) {
                 Ok(answers) => answers.into_iter(),
-                Err(reason) => return stop_for(reason),
+                Err(reason) => return self.shared.fail(reason),
             };
             for submission in group {
                 let own = submission.transactions.len();
@@ -154,7 +154,9 @@ impl Gossip {
                 .and_then(|message| self.handle(place, &peer, message, time, &mut sender));
             match handled {
                 Ok(()) => {}
-                Err(reason @ (Reason::StorageFailed | Reason::StorageCorrupt)) => stop_for(reason),
+                Err(reason @ (Reason::StorageFailed | Reason::StorageCorrupt)) => {
+                    return self.shared.fail(reason);
+                }
                 Err(reason) => {
                     tracing::warn!(place, code = reason.code(), "a peer sent a bad message");
                 }
@@ -266,24 +268,23 @@ impl Gossip {
     /// Sleeps as long as there is nothing to repeat.
     pub async fn repeat(self, clock: impl Clock, mut sender: impl Sender<PublicKey = Key>) {
         let others = self.validators.count().saturating_sub(1);
-        let began = Instant::now();
-        let (mut offer_at, mut alive_at) = (began, began);
+        let began = now(&clock);
+        let (mut offered, mut said_alive) = (None, None);
         loop {
-            let (time, wanted) = (Instant::now(), self.shared.wanted());
+            let (time, wanted) = (now(&clock), self.shared.wanted());
             for part in wanted.chunks(crate::gossip_message::BATCH_MAX) {
                 sender.send(Recipients::All, Message::Want(part.to_vec()).to_bytes(), true);
             }
-            if time >= offer_at {
+            if is_due(offered, PER_OFFER, time) {
                 let waiting = self.shared.core().unacknowledged();
                 self.spread(&waiting, &mut sender);
-                offer_at = time + PER_OFFER;
+                offered = Some(time);
             }
-            let finding =
-                began.elapsed() < FINDING_TIME_MAX && !self.shared.is_complete(others, now(&clock));
-            if finding || time >= alive_at {
-                let alive = self.alive(now(&clock));
-                sender.send(Recipients::All, alive.to_bytes(), false);
-                alive_at = time + PER_ALIVE;
+            let is_young = !is_due(Some(began), FINDING_TIME_MAX, time);
+            let finding = is_young && !self.shared.is_complete(others, time);
+            if finding || is_due(said_alive, PER_ALIVE, time) {
+                sender.send(Recipients::All, self.alive(time).to_bytes(), false);
+                said_alive = Some(time);
             }
             let pause = match (finding, wanted.is_empty()) {
                 (true, _) => PER_FINDING,
@@ -304,9 +305,22 @@ impl Gossip {
     }
 }
 
-/// Storage that fails cannot be trusted any more: the process ends, and a restart resumes from the
-/// last commit.
-pub fn stop_for(reason: Reason) {
-    tracing::error!(code = reason.code(), "storage failed; stopping");
-    std::process::exit(4);
+/// Whether what was last done at `last` is to be done again; also when the clock was set back since.
+fn is_due(last: Option<TimeMs>, period: Duration, now: TimeMs) -> bool {
+    let Some(last) = last else { return true };
+    let since = now.0.checked_sub(last.0).map(Duration::from_millis);
+    since.is_none_or(|since| since >= period)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repeats_is_due_at_first_after_its_period_and_when_the_clock_was_set_back() {
+        let (last, period) = (Some(TimeMs(5000)), Duration::from_secs(1));
+        assert!(is_due(None, period, TimeMs(5000)));
+        assert!(!is_due(last, period, TimeMs(5000)) && !is_due(last, period, TimeMs(5999)));
+        assert!(is_due(last, period, TimeMs(6000)) && is_due(last, period, TimeMs(4999)));
+    }
 }

@@ -118,25 +118,41 @@ impl NodeHandle {
         &self,
         transactions: &[Vec<u8>],
     ) -> Vec<(Option<TransactionId>, SubmissionOutcome)> {
+        let answers = self.offer(transactions).await;
+        let deadline = tokio::time::Instant::now() + ACKNOWLEDGEMENT_WAIT;
+        let mut outcomes = Vec::with_capacity(answers.len());
+        for (id, answer) in answers {
+            outcomes.push(match (id, answer) {
+                (Some(id), answer) => (Some(id), self.outcome(&id, answer, deadline).await),
+                (None, Ok(_)) => (None, SubmissionOutcome::Refused(Reason::Internal)),
+                (None, Err(reason)) => (None, SubmissionOutcome::Refused(reason)),
+            });
+        }
+        outcomes
+    }
+
+    /// Submits transactions in their canonical bytes and waits only until they are durable here;
+    /// answers each in order, without an id when it cannot be read or verified.
+    ///
+    /// The reasons are those of [`Verified::read`] and of the admission, [`Reason::PoolFull`] and
+    /// [`Reason::NotReady`].
+    pub async fn offer(
+        &self,
+        transactions: &[Vec<u8>],
+    ) -> Vec<(Option<TransactionId>, Result<Admitted, Reason>)> {
         let network = self.shared.core().network;
         let read: Vec<Result<Verified, Reason>> =
             transactions.iter().map(|bytes| Verified::read(bytes, &network)).collect();
         let good: Vec<Verified> =
             read.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
         let mut answers = self.enter(good).await.into_iter();
-        let deadline = tokio::time::Instant::now() + ACKNOWLEDGEMENT_WAIT;
-        let mut outcomes = Vec::with_capacity(read.len());
-        for one in read {
-            outcomes.push(match one {
-                Err(reason) => (None, SubmissionOutcome::Refused(reason)),
-                Ok(verified) => {
-                    let id = verified.entry.id;
-                    let answer = answers.next().unwrap_or(Err(Reason::NotReady));
-                    (Some(id), self.outcome(&id, answer, deadline).await)
-                }
-            });
-        }
-        outcomes
+        let answer = |one: Result<Verified, Reason>| match one {
+            Err(reason) => (None, Err(reason)),
+            Ok(verified) => {
+                (Some(verified.entry.id), answers.next().unwrap_or(Err(Reason::NotReady)))
+            }
+        };
+        read.into_iter().map(answer).collect()
     }
 
     async fn enter(&self, transactions: Vec<Verified>) -> Vec<Result<Admitted, Reason>> {
@@ -322,6 +338,17 @@ impl NodeHandle {
         let status = self.network_status();
         let present = status.connected + 1 >= status.quorum;
         if status.height > 0 && present { Ok(()) } else { Err(Reason::NotReady) }
+    }
+
+    /// Adds up all money again, and compares: [`Reason::NotConserved`].
+    pub fn recount(&self) -> Result<(), Reason> {
+        self.shared.core().state.recount()
+    }
+
+    /// How often two locks were held at once; not zero is a fault of ours that may end in a
+    /// standstill.
+    pub fn overlaps(&self) -> u64 {
+        self.shared.overlaps()
     }
 
     /// A receiver that wakes whenever something was stored, acknowledged or executed.

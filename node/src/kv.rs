@@ -44,12 +44,11 @@ impl Kv for MemoryKv {
     }
 
     fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), Reason> {
-        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A copy, because what visits may read too.
+        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let from = map.range(prefix.to_vec()..);
-        for (key, value) in from.take_while(|(key, _)| key.starts_with(prefix)) {
-            visit(key, value)?;
-        }
-        Ok(())
+        let mut found = from.take_while(|(key, _)| key.starts_with(prefix));
+        found.try_for_each(|(key, value)| visit(key, value))
     }
 
     fn commit(&self, changes: Vec<StateChange>) -> Result<(), Reason> {
@@ -61,5 +60,25 @@ impl Kv for MemoryKv {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::put;
+
+    #[test]
+    fn what_visits_the_keys_of_a_scan_may_read_others_meanwhile() {
+        let kv = MemoryKv::default();
+        let (one, two) = (put(vec![1, 1], vec![7]), put(vec![2, 1], vec![8]));
+        assert_eq!(kv.commit(vec![one, two]), Ok(()));
+        let mut seen = Vec::new();
+        let visited = kv.scan(&[1], &mut |key, value| {
+            seen.push((key.to_vec(), value.to_vec(), kv.get(&[2, 1])?));
+            Ok(())
+        });
+        assert_eq!(visited, Ok(()));
+        assert_eq!(seen, [(vec![1, 1], vec![7], Some(vec![8]))]);
     }
 }

@@ -18,17 +18,24 @@ pub mod certificate;
 pub mod config;
 pub mod consensus;
 pub mod core;
+#[cfg(feature = "process")]
 pub mod engine;
+pub mod failure;
 pub mod gossip;
 pub mod gossip_message;
 pub mod handle;
 pub mod keys;
 pub mod kv;
+#[cfg(feature = "process")]
 pub mod kv_fjall;
+pub mod lock;
+#[cfg(feature = "process")]
 pub mod network;
 pub mod shared;
+pub mod validator;
 pub mod vote;
 
 pub use config::NodeConfig;
+#[cfg(feature = "process")]
 pub use engine::{Running, run};
 pub use handle::{Balance, NetworkStatus, NodeHandle, SubmissionOutcome, TransactionStatus};

@@ -3,39 +3,21 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use bytes::Bytes;
-use commonware_codec::DecodeExt;
-use commonware_consensus::marshal::standard::Standard;
-use commonware_consensus::simplex::scheme::ed25519::Scheme;
-use commonware_consensus::{marshal, simplex};
-use commonware_cryptography::sha256::Digest;
 use commonware_cryptography::{ChaCha20Poly1305, ed25519};
 use commonware_p2p::Address;
 use commonware_p2p::authenticated::lookup;
-use commonware_runtime::{Quota, tokio as runtime};
+use commonware_runtime::Quota;
 use commonware_stream::{cups, sake};
 use commonware_utils::ordered::Map;
 use commonware_utils::{NZU32, NZUsize, TryCollect};
 use tallystick_crypto::SigningKey;
 
-use crate::block::Block;
 use crate::config::{MAILBOX, NodeConfig};
-use crate::gossip_message::MESSAGE_BYTES_MAX;
+use crate::validator::message_bytes_max;
 
 /// Handshakes a second that a node on the loopback interface takes part in: all nodes have one
 /// address there.
 const LOCAL_HANDSHAKES: NonZeroU32 = NZU32!(512);
-
-/// One channel of the network.
-pub type Channel =
-    (lookup::Sender<ed25519::PublicKey, runtime::Context>, lookup::Receiver<ed25519::PublicKey>);
-
-/// The validators' keys as the engine has them, in the order of the genesis file.
-pub fn validators(config: &NodeConfig) -> Vec<ed25519::PublicKey> {
-    let keys = config.genesis.validators.keys().iter();
-    keys.filter_map(|key| ed25519::PublicKey::decode(Bytes::copy_from_slice(key.bytes())).ok())
-        .collect()
-}
 
 /// Where every validator is reached.
 pub fn addresses(
@@ -63,12 +45,7 @@ pub fn settings(
     namespace: &[u8],
     validators: usize,
 ) -> lookup::Config<Handshake> {
-    let count = u32::try_from(validators).unwrap_or(u32::MAX);
-    let largest = commonware_p2p::max_message_size(&[
-        simplex::max_payload_size::<Scheme, Digest>(count),
-        marshal::max_payload_size::<Standard<Block>, Scheme>(count, &()),
-        MESSAGE_BYTES_MAX,
-    ]);
+    let largest = message_bytes_max(validators);
     let signer = sake::Sake {
         signer: private.clone(),
         synchrony_bound: Duration::from_secs(5),

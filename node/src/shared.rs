@@ -3,13 +3,16 @@
 //! Invariant: nobody holds two of these locks at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
-use tallystick_kernel::{DurationMs, TimeMs};
+use tallystick_kernel::{DurationMs, Reason, TimeMs};
 use tallystick_proofs::header::Entry;
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
 use crate::core::Core;
+use crate::failure::Failure;
+use crate::lock::{Guard, Overlaps, lock};
 
 /// A validator that was heard this recently counts as connected.
 pub const ALIVE_WITHIN: DurationMs = DurationMs::seconds(12);
@@ -21,6 +24,9 @@ pub struct Shared {
     more_wanted: Notify,
     heard: Mutex<BTreeMap<u64, Heard>>,
     changed: watch::Sender<u64>,
+    changes: Notify,
+    failure: Failure,
+    overlaps: Overlaps,
 }
 
 /// When a validator was last heard, and how many others it then said to have heard.
@@ -37,30 +43,52 @@ impl Heard {
 }
 
 impl Shared {
-    /// Around an opened core.
-    pub fn new(core: Core) -> Shared {
+    /// Around an opened core, with what is done when the node cannot go on.
+    pub fn new(core: Core, failure: Failure) -> Shared {
         Shared {
             core: Mutex::new(core),
             wanted: Mutex::default(),
             more_wanted: Notify::new(),
             heard: Mutex::default(),
             changed: watch::Sender::new(0),
+            changes: Notify::new(),
+            failure,
+            overlaps: Overlaps::default(),
         }
     }
 
     /// The core. Held for short; commits to storage happen under it.
-    pub fn core(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn core(&self) -> Guard<'_, Core> {
+        lock(&self.core, &self.overlaps)
     }
 
-    /// A receiver that wakes whenever something was stored, acknowledged or executed.
+    /// How often two of these locks were held at once, against the invariant.
+    pub fn overlaps(&self) -> u64 {
+        self.overlaps.count()
+    }
+
+    /// Says that the node cannot go on. Storage that failed cannot be trusted any more: the node
+    /// ends, and a restart resumes from the last commit.
+    pub fn fail(&self, reason: Reason) {
+        self.failure.report(reason);
+    }
+
+    /// A receiver that wakes whenever something was stored, acknowledged or executed: for those
+    /// outside of the node. It wakes them in no order that could be had again.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Ends with the first change after it was made, whether it was polled before or not: for the
+    /// node's own tasks.
+    pub fn next_change(&self) -> Notified<'_> {
+        self.changes.notified()
     }
 
     /// Wakes everyone who watches.
     pub fn change(&self) {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
+        self.changes.notify_waiters();
     }
 
     /// Asks for bodies to be fetched from the others.
@@ -93,13 +121,17 @@ impl Shared {
         wanted.iter().copied().collect()
     }
 
-    fn wanted_set(&self) -> MutexGuard<'_, BTreeSet<Entry>> {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wanted_set(&self) -> Guard<'_, BTreeSet<Entry>> {
+        lock(&self.wanted, &self.overlaps)
+    }
+
+    fn heard(&self) -> Guard<'_, BTreeMap<u64, Heard>> {
+        lock(&self.heard, &self.overlaps)
     }
 
     /// Notes that a validator was heard; whether it was not heard lately before.
     pub fn hear(&self, place: u64, now: TimeMs) -> bool {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heard = self.heard();
         let known = heard.entry(place).or_default();
         let is_new = !known.is_lately(now);
         if is_new {
@@ -112,7 +144,7 @@ impl Shared {
 
     /// Notes how many others a validator says to have heard; whether that is news.
     pub fn hears(&self, place: u64, others: u64) -> bool {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heard = self.heard();
         heard
             .get_mut(&place)
             .is_some_and(|known| std::mem::replace(&mut known.others, others) != others)
@@ -120,13 +152,13 @@ impl Shared {
 
     /// How many other validators were heard lately.
     pub fn connected(&self, now: TimeMs) -> usize {
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = self.heard();
         heard.values().filter(|known| known.is_lately(now)).count()
     }
 
     /// Whether each of `others` other validators was heard lately and says that it hears as many.
     pub fn is_complete(&self, others: usize, now: TimeMs) -> bool {
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = self.heard();
         let hears_all = |known: &&Heard| known.is_lately(now) && known.others >= others as u64;
         heard.values().filter(hears_all).count() >= others
     }
@@ -143,11 +175,11 @@ mod tests {
     use tallystick_proofs::owners::Owners;
 
     use super::*;
-    use crate::kv_fjall::FjallKv;
+    use crate::kv::MemoryKv;
 
     const NOW: TimeMs = TimeMs(1_000_000);
 
-    fn shared() -> (tempfile::TempDir, Shared) {
+    fn shared() -> Shared {
         let keys = (0..4).map(|seed| SigningKey::ed25519_from_seed(&[seed; 32]).public_key());
         let keys: Vec<_> = keys.collect();
         let genesis = Genesis {
@@ -162,15 +194,14 @@ mod tests {
                 checkpoint_interval: 8,
             },
         };
-        let folder = tempfile::tempdir().unwrap();
-        let kv = Arc::new(FjallKv::open(folder.path()).unwrap());
+        let kv = Arc::new(MemoryKv::default());
         let core = Core::open(Arc::new(genesis), kv, Rules::default(), 0, NOW).unwrap();
-        (folder, Shared::new(core))
+        Shared::new(core, Failure::new(|_| ()))
     }
 
     #[test]
     fn validators_are_complete_when_each_is_heard_and_says_that_it_hears_all_others() {
-        let (_folder, shared) = shared();
+        let shared = shared();
         for place in 1..4 {
             assert!(shared.hear(place, NOW));
             assert!(!shared.hear(place, NOW), "it was heard just now");
@@ -187,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_validator_that_was_silent_is_heard_anew_and_hears_nobody_until_it_says_so() {
-        let (_folder, shared) = shared();
+        let shared = shared();
         for place in 1..4 {
             shared.hear(place, NOW);
             shared.hears(place, 3);
@@ -202,7 +233,7 @@ mod tests {
 
     #[test]
     fn who_looks_for_what_is_wanted_keeps_nobody_with_the_core_from_wanting_more() {
-        let (_folder, shared) = shared();
+        let shared = shared();
         let entry = |id| Entry { id: TransactionId([id; 32]), witness_hash: [2; 32] };
         let shared = Arc::new(shared);
         shared.want(&[entry(1)]);
@@ -227,7 +258,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_fetches_bodies_is_woken_by_what_was_not_wanted_before_and_only_by_that() {
-        let (_folder, shared) = shared();
+        let shared = shared();
         let entry = Entry { id: TransactionId([1; 32]), witness_hash: [2; 32] };
         shared.want(&[entry]);
         shared.more_wanted().await;

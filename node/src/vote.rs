@@ -35,6 +35,7 @@ impl Core {
         proposer: u64,
         now: TimeMs,
     ) -> Result<Proposal, Reason> {
+        self.check_storage()?;
         let parent = &chain.first().ok_or(Reason::NotReady)?.header;
         let ancestors = match self.ancestors_of(chain)? {
             Ok(ancestors) => ancestors,
@@ -67,6 +68,7 @@ impl Core {
         proposer: u64,
         now: TimeMs,
     ) -> Result<Verdict, Reason> {
+        self.check_storage()?;
         let [block, ancestors @ ..] = chain else { return Err(Reason::NotReady) };
         let parent = &ancestors.first().ok_or(Reason::NotReady)?.header;
         let missing = self.missing(&block.entries)?;

@@ -1,0 +1,243 @@
+//! A validator on any runtime and any network: what a process on tokio and the simulator share.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use commonware_codec::DecodeExt;
+use commonware_consensus::marshal::standard::Standard;
+use commonware_consensus::simplex::scheme::ed25519::Scheme;
+use commonware_consensus::{marshal, simplex};
+use commonware_cryptography::sha256::Digest;
+use commonware_cryptography::{Signer as _, ed25519};
+use commonware_p2p::{Blocker, Provider, Receiver, Sender};
+use commonware_runtime::buffer::paged::CacheRef;
+use commonware_runtime::{Clock, Metrics, Spawner, Storage};
+use commonware_utils::ordered::Set;
+use commonware_utils::{NZU16, NZUsize, TryCollect};
+use rand::CryptoRng;
+use tallystick_crypto::SigningKey;
+use tallystick_kernel::{Reason, TimeMs};
+use tallystick_ledger::Rules;
+use tallystick_proofs::finality;
+use tallystick_proofs::genesis::Genesis;
+use tokio::sync::{Notify, mpsc};
+use zeroize::Zeroizing;
+
+use crate::application::{Application, now};
+use crate::block::Block;
+use crate::consensus::{Consensus, Judge};
+use crate::core::Core;
+use crate::failure::Failure;
+use crate::gossip::{Gossip, SUBMISSIONS_MAX, Submission};
+use crate::gossip_message::MESSAGE_BYTES_MAX;
+use crate::handle::NodeHandle;
+use crate::kv::Kv;
+use crate::shared::Shared;
+
+/// A page of the engine's storage, less its checksum.
+const PAGE_BYTES: u16 = 4084;
+const PAGES_CACHED: usize = 512;
+
+/// What a validator runs on: tasks, time, randomness and the engine's own storage.
+pub trait Runtime: Clock + CryptoRng + Spawner + Storage + Metrics {}
+
+impl<T: Clock + CryptoRng + Spawner + Storage + Metrics> Runtime for T {}
+
+/// Who the other validators are, and a way to stop listening to one.
+pub trait Peers:
+    Provider<PublicKey = ed25519::PublicKey> + Blocker<PublicKey = ed25519::PublicKey> + Sync
+{
+}
+
+impl<T> Peers for T where
+    T: Provider<PublicKey = ed25519::PublicKey> + Blocker<PublicKey = ed25519::PublicKey> + Sync
+{
+}
+
+/// One end of a channel that sends.
+pub trait Outgoing: Sender<PublicKey = ed25519::PublicKey> {}
+
+impl<T: Sender<PublicKey = ed25519::PublicKey>> Outgoing for T {}
+
+/// One end of a channel that receives.
+pub trait Incoming: Receiver<PublicKey = ed25519::PublicKey> {}
+
+impl<T: Receiver<PublicKey = ed25519::PublicKey>> Incoming for T {}
+
+/// The channels of a validator's network, in the order of their numbers from zero.
+pub struct Channels<S, R> {
+    /// Votes.
+    pub votes: (S, R),
+    /// Certificates.
+    pub certificates: (S, R),
+    /// Requests for certificates.
+    pub requests: (S, R),
+    /// Requests for final blocks.
+    pub backfill: (S, R),
+    /// New blocks.
+    pub blocks: (S, R),
+    /// Transactions, storage statements, signs of life.
+    pub gossip: (S, R),
+}
+
+/// How a validator's tasks came to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// [`NodeHandle::shutdown`] asked for it.
+    Asked,
+    /// It cannot go on; the failure policy was told.
+    Failed,
+}
+
+/// What a validator must be told before it opens its storage.
+pub struct Setup {
+    /// The network's genesis file, checked.
+    pub genesis: Arc<Genesis>,
+    /// The seed of this validator's Ed25519 key; the key must be in the genesis file.
+    pub seed: Zeroizing<[u8; 32]>,
+    /// The rules in force.
+    pub rules: Rules,
+    /// What is done when it cannot go on.
+    pub failure: Failure,
+}
+
+/// A validator whose storage is open.
+pub struct Validator {
+    setup: Setup,
+    gossip: Gossip,
+    submitted: mpsc::Receiver<Submission>,
+    handle: NodeHandle,
+}
+
+impl Validator {
+    /// Opens the state in `kv` at the time `time`.
+    ///
+    /// Returns [`Reason::SignerUnknown`] when the key is not a validator's, and the reasons of
+    /// [`Core::open`].
+    pub fn open(setup: Setup, kv: Arc<dyn Kv>, time: TimeMs) -> Result<Validator, Reason> {
+        let key = SigningKey::ed25519_from_seed(&setup.seed);
+        let public = key.public_key();
+        let place = setup.genesis.validators.keys().iter().position(|known| *known == public);
+        let place = place.ok_or(Reason::SignerUnknown)? as u64;
+        let core = Core::open(Arc::clone(&setup.genesis), kv, setup.rules, place, time)?;
+        let shared = Arc::new(Shared::new(core, setup.failure.clone()));
+        let (submissions, submitted) = mpsc::channel(SUBMISSIONS_MAX);
+        let stop = Arc::new(Notify::new());
+        let handle = NodeHandle { shared: Arc::clone(&shared), submissions, stop };
+        let gossip = Gossip {
+            shared,
+            network: setup.genesis.network(),
+            validators: Arc::new(setup.genesis.validators.clone()),
+            key: Arc::new(key),
+        };
+        Ok(Validator { setup, gossip, submitted, handle })
+    }
+
+    /// What the rest of the process, or of the simulation, asks of it.
+    pub fn handle(&self) -> NodeHandle {
+        self.handle.clone()
+    }
+
+    /// Its key and all validators' as the engine has them; [`Reason::KeyMalformed`].
+    pub fn keys(&self) -> Result<(ed25519::PrivateKey, Vec<ed25519::PublicKey>), Reason> {
+        let private = ed25519::PrivateKey::decode(Bytes::copy_from_slice(&self.setup.seed[..]))
+            .map_err(|_| Reason::KeyMalformed)?;
+        Ok((private, validators(&self.setup.genesis)))
+    }
+
+    /// Runs until it is asked to stop or cannot go on. `connect` is called once everything that
+    /// listens is there; `wrap` may put something around what the engine asks of this node.
+    pub async fn run<E, P, S, R, A>(
+        self,
+        context: &E,
+        channels: Channels<S, R>,
+        peers: P,
+        connect: impl FnOnce(),
+        wrap: impl FnOnce(Application) -> A,
+    ) -> Ended
+    where
+        E: Runtime,
+        P: Peers,
+        S: Outgoing,
+        R: Incoming,
+        A: Judge<E>,
+    {
+        let failure = self.setup.failure.clone();
+        let failed = |reason| {
+            failure.report(reason);
+            Ended::Failed
+        };
+        let (private, participants) = match self.keys() {
+            Ok(keys) => keys,
+            Err(reason) => return failed(reason),
+        };
+        let namespace = finality::namespace(&self.setup.genesis.network());
+        let set: Result<Set<ed25519::PublicKey>, _> = participants.into_iter().try_collect();
+        let scheme = set.ok().and_then(|set| Scheme::signer(&namespace, set, private.clone()));
+        let Some(scheme) = scheme else { return failed(Reason::SignerUnknown) };
+        let application = Application::new(
+            Arc::clone(&self.gossip.shared),
+            Arc::clone(&self.gossip.validators),
+            now(context),
+        );
+        let consensus = Consensus {
+            genesis: Arc::clone(&self.setup.genesis),
+            shared: Arc::clone(&self.gossip.shared),
+            key: private.public_key(),
+            scheme,
+            peers,
+            pages: CacheRef::new(NZU16!(PAGE_BYTES), NZUsize!(PAGES_CACHED)),
+        };
+        start_gossip(context, &self.gossip, self.submitted, channels.gossip);
+        let opened = consensus.open(context, channels.backfill, channels.blocks).await;
+        let Some(mailbox) = opened else { return failed(Reason::StorageCorrupt) };
+        connect();
+        let (votes, certificates) = (channels.votes, channels.certificates);
+        let running = consensus.start(
+            context,
+            wrap(application),
+            mailbox,
+            (votes, certificates, channels.requests),
+        );
+        let stopped = std::pin::pin!(self.handle.stop.notified());
+        match futures::future::select(stopped, running).await {
+            futures::future::Either::Left(_) => Ended::Asked,
+            // The engine ends by itself only when one of its parts has failed.
+            futures::future::Either::Right(_) => failed(Reason::Internal),
+        }
+    }
+}
+
+/// The validators' keys as the engine has them, in the order of the genesis file.
+pub fn validators(genesis: &Genesis) -> Vec<ed25519::PublicKey> {
+    let keys = genesis.validators.keys().iter();
+    keys.filter_map(|key| ed25519::PublicKey::decode(Bytes::copy_from_slice(key.bytes())).ok())
+        .collect()
+}
+
+/// Bytes of a message at most, on any channel of a network of so many validators.
+pub fn message_bytes_max(validators: usize) -> u32 {
+    let count = u32::try_from(validators).unwrap_or(u32::MAX);
+    commonware_p2p::max_message_size(&[
+        simplex::max_payload_size::<Scheme, Digest>(count),
+        marshal::max_payload_size::<Standard<Block>, Scheme>(count, &()),
+        MESSAGE_BYTES_MAX,
+    ])
+}
+
+fn start_gossip<E: Runtime>(
+    context: &E,
+    gossip: &Gossip,
+    submitted: mpsc::Receiver<Submission>,
+    (sender, receiver): (impl Outgoing, impl Incoming),
+) {
+    let ingest = gossip.clone();
+    let (clock, out) = (context.child("ingest_clock"), sender.clone());
+    context.child("ingest").shared(true).spawn(|_| ingest.ingest(clock, submitted, out));
+    let listen = gossip.clone();
+    let (clock, out) = (context.child("gossip_clock"), sender.clone());
+    context.child("gossip").shared(true).spawn(|_| listen.listen(clock, receiver, out));
+    let repeat = gossip.clone();
+    let clock = context.child("repeat_clock");
+    context.child("repeat").shared(true).spawn(|_| repeat.repeat(clock, sender));
+}

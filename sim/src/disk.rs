@@ -1,0 +1,154 @@
+//! A simulated disk: what a node has committed, and the faults that are drawn for it.
+//!
+//! A commit is all or nothing, and durable when it returns, as [`Kv`] promises. A fault breaks a
+//! commit the way a real disk would: nothing is written, or everything is and nobody is told.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tallystick_kernel::Reason;
+use tallystick_ledger::StateChange;
+use tallystick_ledger::state_key::Visit;
+use tallystick_node::kv::Kv;
+
+/// What goes wrong with the next commits or reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskFault {
+    /// No space: nothing is written, until there is space again.
+    Full,
+    /// Power is lost while the next commit is written: its record is torn, and the whole of it is
+    /// gone.
+    Torn,
+    /// Power is lost after the next commit was written and before anyone was told.
+    Untold,
+    /// The next read fails.
+    Unreadable,
+}
+
+/// The disk of one node; outlives the node's processes.
+#[derive(Default)]
+pub struct Disk {
+    content: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
+    fault: Mutex<Option<DiskFault>>,
+    struck: AtomicBool,
+    is_spared: AtomicBool,
+}
+
+impl Disk {
+    /// Sets what goes wrong from now on; none makes the disk whole.
+    pub fn set_fault(&self, fault: Option<DiskFault>) {
+        *held(&self.fault) = fault;
+        self.struck.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the fault has struck since it was set.
+    pub fn has_struck(&self) -> bool {
+        self.struck.load(Ordering::Relaxed)
+    }
+
+    /// Whether faults wait: the simulator's own reads must not be what they strike.
+    pub fn spare(&self, is_spared: bool) {
+        self.is_spared.store(is_spared, Ordering::Relaxed);
+    }
+
+    /// Whether a key is durable here; no fault keeps the simulator from looking.
+    pub fn holds(&self, key: &[u8]) -> bool {
+        held(&self.content).contains_key(key)
+    }
+
+    fn strike(&self, concerned: &[DiskFault]) -> Option<DiskFault> {
+        if self.is_spared.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut fault = held(&self.fault);
+        let struck = fault.filter(|fault| concerned.contains(fault))?;
+        self.struck.store(true, Ordering::Relaxed);
+        if struck != DiskFault::Full {
+            *fault = None;
+        }
+        Some(struck)
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Kv for Disk {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
+        if self.strike(&[DiskFault::Unreadable]).is_some() {
+            return Err(Reason::StorageFailed);
+        }
+        Ok(held(&self.content).get(key).cloned())
+    }
+
+    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), Reason> {
+        if self.strike(&[DiskFault::Unreadable]).is_some() {
+            return Err(Reason::StorageFailed);
+        }
+        // What visits may read meanwhile.
+        let from: BTreeMap<Vec<u8>, Vec<u8>> = held(&self.content)
+            .range(prefix.to_vec()..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        from.iter().try_for_each(|(key, value)| visit(key, value))
+    }
+
+    fn commit(&self, changes: Vec<StateChange>) -> Result<(), Reason> {
+        let struck = self.strike(&[DiskFault::Full, DiskFault::Torn, DiskFault::Untold]);
+        if matches!(struck, Some(DiskFault::Full | DiskFault::Torn)) {
+            return Err(Reason::StorageFailed);
+        }
+        let mut content = held(&self.content);
+        for StateChange { key, value } in changes {
+            match value {
+                Some(value) => drop(content.insert(key, value)),
+                None => drop(content.remove(&key)),
+            }
+        }
+        if struck.is_some() { Err(Reason::StorageFailed) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(key: u8) -> Vec<StateChange> {
+        vec![StateChange { key: vec![key], value: Some(vec![key]) }]
+    }
+
+    #[test]
+    fn a_commit_that_fails_is_there_wholly_or_not_at_all_and_a_full_disk_stays_full() {
+        let disk = Disk::default();
+        assert_eq!(disk.commit(put(1)), Ok(()));
+        for (fault, is_there) in [(DiskFault::Torn, false), (DiskFault::Untold, true)] {
+            let key = 10 + u8::from(is_there);
+            disk.set_fault(Some(fault));
+            assert!(!disk.has_struck());
+            assert_eq!(disk.commit(put(key)), Err(Reason::StorageFailed));
+            assert!(disk.has_struck());
+            assert_eq!(disk.holds(&[key]), is_there);
+            assert_eq!(disk.commit(put(20)), Ok(()), "it strikes once");
+        }
+        disk.set_fault(Some(DiskFault::Full));
+        assert_eq!(disk.commit(put(2)), Err(Reason::StorageFailed));
+        assert_eq!(disk.commit(put(2)), Err(Reason::StorageFailed));
+        assert_eq!(disk.get(&[1]), Ok(Some(vec![1])));
+        disk.set_fault(None);
+        assert_eq!(disk.commit(put(2)), Ok(()));
+    }
+
+    #[test]
+    fn a_read_that_fails_says_so_once_and_serves_nothing() {
+        let disk = Disk::default();
+        assert_eq!(disk.commit(put(1)), Ok(()));
+        disk.set_fault(Some(DiskFault::Unreadable));
+        assert_eq!(disk.get(&[1]), Err(Reason::StorageFailed));
+        assert_eq!(disk.get(&[1]), Ok(Some(vec![1])));
+        disk.set_fault(Some(DiskFault::Unreadable));
+        assert_eq!(disk.scan(&[], &mut |_, _| Ok(())), Err(Reason::StorageFailed));
+    }
+}
