@@ -15,6 +15,7 @@ function begin(section) {
   const say = (message) => (find("status").textContent = message);
   let ticking = null;
   let drawn = null;
+  let paidBefore;
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -23,6 +24,13 @@ function begin(section) {
   find("stop").addEventListener("click", hide);
   // What nobody looks at is not renewed.
   document.addEventListener("visibilitychange", () => document.hidden && hide());
+
+  // A code that was charged is of no use any more, whatever becomes of the payment.
+  document.addEventListener("replaced", () => {
+    if (ticking === null || newestPayment() === paidBefore) return;
+    hide();
+    say("The code was used. What becomes of the payment is in the list.");
+  });
 
   function hide() {
     clearInterval(ticking);
@@ -60,6 +68,7 @@ function begin(section) {
     say(made.amount ? `For ${made.amount} exactly. Pays once.` : "Pays once.");
     const ends = performance.now() + made.lives_ms;
     clearInterval(ticking);
+    paidBefore = newestPayment();
     ticking = setInterval(() => {
       const seconds = Math.max(0, (ends - performance.now()) / 1000);
       left.value = seconds;
@@ -77,6 +86,11 @@ function begin(section) {
     const signed = { point: key.point, claims: unsigned.claims, signature };
     return post("/holder/codes/signed", signed, section.dataset.formToken);
   }
+}
+
+// When the newest payment of the list was asked for; a full list keeps its length.
+function newestPayment() {
+  return document.querySelector("[data-part=payments] tbody time")?.dateTime;
 }
 
 // The key of this browser for a holder; made and certified when there is none that still serves.

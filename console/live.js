@@ -52,6 +52,7 @@ async function replaceParts(drawn) {
     const focused = old.contains(document.activeElement) ? document.activeElement : null;
     const place = document.adoptNode(part);
     old.replaceWith(place);
+    place.dispatchEvent(new Event("replaced", { bubbles: true }));
     if (focused) sameIn(place, focused)?.focus();
   }
 }

@@ -177,6 +177,8 @@ async fn both_see_the_receipt(
     proof::forgeries(stage, till).await?;
     stage.quiet(till, &[]).await?;
     holder.until("document.querySelector('[data-part=payments] .badge-good') !== null").await?;
+    let said = holder.text("[data-code-status]").await?;
+    stage.holds("a used code is not shown any longer", said.starts_with("The code was used."))?;
     stage.look(holder, "holder-paid", &["desk-light"]).await?;
     stage.quiet(holder, &[]).await?;
     holder.click("[data-part=payments] a[href*='/payments/']").await?;
