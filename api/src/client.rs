@@ -13,11 +13,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tallystick_kernel::{DurationMs, Reason};
 use tokio::time::Instant;
+use tracing::{Instrument as _, field};
 
 use crate::dpop::DPOP_HEADER;
 use crate::error::ApiError;
 use crate::json;
 use crate::problem::Problem;
+use crate::trace_context::{self, TRACEPARENT_HEADER};
 
 /// The header by which a repeated write is recognised.
 pub const IDEMPOTENCY_KEY_HEADER: &str = "Idempotency-Key";
@@ -200,8 +202,25 @@ impl Client {
         })
     }
 
-    /// Sends the call until there is an answer, a refusal that will not change, or no time left.
+    /// The call as a span of the trace that it belongs to.
     async fn send(&self, call: Call<'_>) -> Result<Vec<u8>, ApiError> {
+        let span = tracing::debug_span!(
+            "call",
+            otel.name = call.method.as_str(),
+            otel.kind = "client",
+            http.request.method = call.method.as_str(),
+            server.address = &*self.base,
+            error.type = field::Empty,
+        );
+        let sent = self.send_until_answered(call).instrument(span.clone()).await;
+        if let Err(error) = &sent {
+            span.record("error.type", error.reason.code());
+        }
+        sent
+    }
+
+    /// Sends the call until there is an answer, a refusal that will not change, or no time left.
+    async fn send_until_answered(&self, call: Call<'_>) -> Result<Vec<u8>, ApiError> {
         let end = Instant::now() + Duration::from_millis(call.deadline.0);
         let mut attempt = 0;
         loop {
@@ -255,6 +274,10 @@ impl Client {
             let mut value = header_value(&format!("{scheme} {token}"))?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
+        }
+        let trace = trace_context::current();
+        if !trace.is_empty() {
+            headers.insert(TRACEPARENT_HEADER, header_value(&trace)?);
         }
         if let Repeat::Key(key) = call.repeat {
             headers.insert(IDEMPOTENCY_KEY_HEADER, header_value(key)?);

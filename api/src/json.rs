@@ -118,10 +118,42 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyFault> {
         let path = error.path().to_string();
         let is_data = error.inner().is_data();
         let field = (is_data && path != ".").then_some(path);
-        BodyFault { field, cause: error.into_inner().to_string() }
+        BodyFault {
+            field: field.filter(|path| is_name(path)),
+            cause: without_values(&error.into_inner().to_string()),
+        }
     })?;
     json.end().map_err(|error| BodyFault { field: None, cause: error.to_string() })?;
     Ok(value)
+}
+
+/// What serde says of a body, without the values that it quotes: what was sent by mistake may be a
+/// secret, and what is said goes to logs.
+fn without_values(said: &str) -> String {
+    if let Some(rest) = said.strip_prefix("unknown field `") {
+        let (field, rest) = rest.split_once('`').unwrap_or_default();
+        return match is_name(field) {
+            true => format!("unknown field `{field}`{rest}"),
+            false => format!("an unknown field{rest}"),
+        };
+    }
+    const QUOTING: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
+    if QUOTING.iter().any(|start| said.starts_with(start)) {
+        // A value could hold anything, this too: what is expected comes last.
+        return match said.rsplit_once(", expected ") {
+            Some((_, expected)) => format!("expected {expected}"),
+            None => "a value that cannot stand here".to_owned(),
+        };
+    }
+    said.to_owned()
+}
+
+/// Whether a path could be one of ours: words, dots and places in lists.
+fn is_name(path: &str) -> bool {
+    const PLACE_DIGITS_MAX: usize = 5;
+    let digits = path.chars().filter(char::is_ascii_digit).count();
+    let is_usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']');
+    digits <= PLACE_DIGITS_MAX && path.len() <= 128 && path.chars().all(is_usual)
 }
 
 /// Writes a value; our own types always can be.

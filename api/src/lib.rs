@@ -16,6 +16,7 @@ pub mod dpop;
 pub mod error;
 pub mod issuer;
 pub mod json;
+pub mod log_level;
 pub mod merchant;
 pub mod node;
 mod node_client;
@@ -26,6 +27,7 @@ pub mod problem;
 pub mod provisioner;
 pub mod status;
 pub mod text_schema;
+pub mod trace_context;
 
 pub use client::{Client, ProofMaker};
 pub use error::ApiError;

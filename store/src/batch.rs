@@ -39,6 +39,7 @@ pub(crate) enum Step {
         id: Vec<u8>,
         due: TimeMs,
         bytes: Vec<u8>,
+        trace: String,
     },
     Done {
         queue: &'static str,
@@ -117,15 +118,17 @@ impl Batch {
     }
 
     /// Puts something to be done into the outbox, from `due` on. An id that is in the queue already
-    /// stays as it is.
+    /// stays as it is. `trace` says what asked for it ([`crate::OutboxEntry::trace`]), or nothing.
     pub fn push(
         mut self,
         queue: &'static str,
         id: impl Into<Vec<u8>>,
         due: TimeMs,
         bytes: impl Into<Vec<u8>>,
+        trace: impl Into<String>,
     ) -> Batch {
-        self.steps.push(Step::Push { queue, id: id.into(), due, bytes: bytes.into() });
+        let (id, bytes, trace) = (id.into(), bytes.into(), trace.into());
+        self.steps.push(Step::Push { queue, id, due, bytes, trace });
         self
     }
 

@@ -48,6 +48,8 @@ pub struct OutboxEntry {
     pub attempts: u64,
     /// What the party wrote.
     pub bytes: Vec<u8>,
+    /// The W3C `traceparent` of the request that asked for it; empty where none was traced.
+    pub trace: String,
 }
 
 /// An answer that was given.
@@ -181,7 +183,7 @@ impl Store {
         now: TimeMs,
         limit: u32,
     ) -> Result<Vec<OutboxEntry>, Reason> {
-        let text = "SELECT id, due, attempts, bytes FROM outbox
+        let text = "SELECT id, due, attempts, bytes, trace FROM outbox
             WHERE party = $1 AND queue = $2 AND due <= $3 ORDER BY due, id LIMIT $4";
         let query = sqlx::query(text).bind(self.party()).bind(queue);
         let query = query.bind(signed(now.0)?).bind(i64::from(limit));
@@ -192,6 +194,7 @@ impl Store {
                 due: TimeMs(unsigned(row.try_get(1).map_err(failed)?)?),
                 attempts: unsigned(row.try_get(2).map_err(failed)?)?,
                 bytes: row.try_get(3).map_err(failed)?,
+                trace: row.try_get(4).map_err(failed)?,
             })
         };
         rows.iter().map(entry).collect()

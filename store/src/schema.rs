@@ -9,7 +9,7 @@ use tallystick_kernel::Reason;
 use crate::store::failed;
 
 /// The steps; step `n` leads to version `n + 1`. `BYTES` is `BLOB` or `BYTEA`.
-const STEPS: [&[&str]; 2] = [
+const STEPS: [&[&str]; 3] = [
     &[
         "CREATE TABLE record (
         party TEXT NOT NULL, kind TEXT NOT NULL, key BYTES NOT NULL,
@@ -46,6 +46,7 @@ const STEPS: [&[&str]; 2] = [
         PRIMARY KEY (party, sequence))",
         "CREATE INDEX event_feed ON event (party, feed, sequence)",
     ],
+    &["ALTER TABLE outbox ADD COLUMN trace TEXT NOT NULL DEFAULT ''"],
 ];
 
 /// Brings a database to the current version.

@@ -209,11 +209,11 @@ impl Writer {
 
     async fn outbox(&mut self, step: &Step) -> Result<(), Stop> {
         let done = match step {
-            Step::Push { queue, id, due, bytes } => {
-                let text = "INSERT INTO outbox (party, queue, id, due, attempts, bytes)
-                    VALUES ($1, $2, $3, $4, 0, $5) ON CONFLICT DO NOTHING";
+            Step::Push { queue, id, due, bytes, trace } => {
+                let text = "INSERT INTO outbox (party, queue, id, due, attempts, bytes, trace)
+                    VALUES ($1, $2, $3, $4, 0, $5, $6) ON CONFLICT DO NOTHING";
                 let query = sqlx::query(text).bind(&self.party).bind(*queue).bind(id);
-                let query = query.bind(signed(due.0)?).bind(bytes);
+                let query = query.bind(signed(due.0)?).bind(bytes).bind(trace);
                 query.execute(&mut self.connection).await?;
                 return Ok(());
             }

@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tallystick_tally::cli::main()
+    let code = tallystick_tally::cli::main();
+    tallystick_tally::telemetry::end();
+    code
 }

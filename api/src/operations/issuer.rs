@@ -19,6 +19,8 @@ use utoipa::PartialSchema as _;
 /// Every endpoint, in the order of the documentation.
 pub const ALL: &[Operation] = &[
     super::LIVEZ,
+    super::METRICS,
+    super::LOG_LEVEL,
     super::READYZ,
     super::OPENAPI,
     CREATE_HOLDER,

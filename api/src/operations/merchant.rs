@@ -14,6 +14,8 @@ use crate::text_schema;
 /// Every endpoint, in the order of the documentation.
 pub const ALL: &[Operation] = &[
     super::LIVEZ,
+    super::METRICS,
+    super::LOG_LEVEL,
     super::READYZ,
     super::OPENAPI,
     MERCHANT,

@@ -12,6 +12,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::json::Page;
+use crate::log_level::{Level, LogLevel};
 use crate::operation::{Access, Documented, Operation, Parameter, Place};
 use crate::problem::Problem;
 use crate::text_schema;
@@ -82,6 +83,27 @@ pub const OPENAPI: Operation = Operation::get(
 )
 .answers_bytes("application/json", "an OpenAPI document");
 
+/// The metrics.
+pub const METRICS: Operation = Operation::get(
+    "metrics",
+    "/metrics",
+    Access::Scope("metrics"),
+    "Gives what the role counts, for Prometheus; `docs/metrics.md` says what each line means.",
+)
+.answers_bytes("application/openmetrics-text", "metrics in the text format of OpenMetrics 1.0");
+
+/// The level of the log.
+pub const LOG_LEVEL: Operation = Operation::post(
+    "logLevel",
+    "/v1/log-level",
+    Access::Scope("log-level"),
+    "Sets what goes to the log from now on, until the process ends. Setting it twice is the same \
+     as setting it once.",
+)
+.without_key()
+.reads::<LogLevel>()
+.answers::<LogLevel>();
+
 /// `?wait=`.
 pub const WAIT: Parameter = Parameter {
     name: "wait",
@@ -119,6 +141,12 @@ fn wait() -> RefOr<Schema> {
 
 fn milliseconds() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(60_000)).into()
+}
+
+impl Documented for LogLevel {
+    fn example() -> Self {
+        LogLevel { level: Level::Debug, libraries: Level::Warn }
+    }
 }
 
 impl<T: Documented> Documented for Page<T> {

@@ -12,7 +12,16 @@ use crate::text_schema::{self, HexText};
 use utoipa::PartialSchema as _;
 
 /// Every endpoint, in the order of the documentation.
-pub const ALL: &[Operation] = &[super::LIVEZ, super::READYZ, super::OPENAPI, KEYS, START, COMPLETE];
+pub const ALL: &[Operation] = &[
+    super::LIVEZ,
+    super::METRICS,
+    super::LOG_LEVEL,
+    super::READYZ,
+    super::OPENAPI,
+    KEYS,
+    START,
+    COMPLETE,
+];
 
 /// The provisioner's keys.
 pub const KEYS: Operation = Operation::get(

@@ -48,7 +48,7 @@ async fn a_batch_is_whole_or_nothing(store: &Store) {
     let now = TimeMs(1000);
     let half = Batch::new()
         .put(HOLD, *b"a", 0, *b"x", &[])
-        .push("settle", *b"a", now, *b"pay")
+        .push("settle", *b"a", now, *b"pay", "trace")
         .audit(now, *b"held")
         .put(HOLDER, *b"none", 7, *b"x", &[]);
     assert_eq!(store.write(half).await, Err(Reason::Conflict));
@@ -112,7 +112,7 @@ async fn used_once(url: &str, store: &Store) {
 }
 
 async fn the_outbox_keeps_what_is_not_done(store: &Store) {
-    let push = |bytes: &[u8]| Batch::new().push("pay", *b"1", TimeMs(10), bytes);
+    let push = |bytes: &[u8]| Batch::new().push("pay", *b"1", TimeMs(10), bytes, "");
     assert_eq!(store.write(push(b"one")).await, Ok(()));
     assert_eq!(store.write(push(b"two")).await, Ok(()));
     assert_eq!(store.due("pay", TimeMs(9), 9).await.unwrap(), []);

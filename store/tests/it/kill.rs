@@ -31,7 +31,7 @@ async fn write_until_killed(folder: &Path) {
                 let id = ((begin + count) * 8 + task).to_be_bytes();
                 let batch = Batch::new()
                     .put(LEFT, id, 0, id, &[])
-                    .push("queue", id, TimeMs(1), id)
+                    .push("queue", id, TimeMs(1), id, "")
                     .audit(TimeMs(count), id)
                     .put(RIGHT, id, 0, id, &[]);
                 if store.write(batch).await.is_ok() {

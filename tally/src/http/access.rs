@@ -2,24 +2,34 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use axum::Json;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::handler::Handler;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodFilter, on};
 use tallystick_api::Problem;
+use tallystick_api::log_level::LogLevel;
 use tallystick_api::operation::{Access, Method, Operation};
+use tallystick_api::operations;
+use tallystick_api::trace_context::{self, TRACEPARENT_HEADER};
 use tallystick_kernel::{DurationMs, Reason};
+use tracing::{Instrument as _, field};
 
 use super::gate::{Asked, Gate};
 use super::idempotency;
 use super::problem::Refusal;
 use super::rate_limit::Standing;
+use super::request::JsonBody;
+use super::request_id;
+use crate::metrics::{Metrics, OPENMETRICS};
 use crate::source;
+use crate::telemetry::log_level;
 
 /// Where the request comes from.
 #[derive(Clone, Copy, Debug)]
@@ -44,11 +54,18 @@ pub struct Routes<S> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
-    /// No routes yet but `/livez`.
+    /// No routes yet but those of every process: `/livez`, the metrics, the level of the log.
     pub fn new(gate: Gate) -> Routes<S> {
-        let gate = Arc::new(gate);
+        let (metrics, gate) = (gate.metrics.clone(), Arc::new(gate));
         let routes = Routes { router: Router::new(), operations: Vec::new(), gate };
-        routes.add(tallystick_api::operations::LIVEZ, async || "alive\n")
+        routes
+            .add(operations::LIVEZ, async || "alive\n")
+            .add(operations::METRICS, move || core::future::ready(show(&metrics)))
+            .add(operations::LOG_LEVEL, async |JsonBody(wanted): JsonBody<LogLevel>| {
+                log_level::set(wanted)?;
+                tracing::warn!(level = wanted.level.name(), "the level of the log was set");
+                Ok::<_, Refusal>(Json(wanted))
+            })
     }
 
     /// Adds an endpoint: the only way in which a route comes to be.
@@ -88,8 +105,38 @@ struct Guard {
     gate: Arc<Gate>,
 }
 
-/// Stands before every handler: rates, access, body, idempotency, time.
+/// The metrics as a scraper reads them.
+fn show(metrics: &Metrics) -> Result<Response, Refusal> {
+    let text = metrics.text().map_err(|_| Reason::Internal)?;
+    Ok(([(CONTENT_TYPE, OPENMETRICS)], text).into_response())
+}
+
+/// Stands before every handler: counts and traces what [`admit`] answers.
 async fn stand_before(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let (operation, began) = (guard.operation, Instant::now());
+    let span = tracing::debug_span!(
+        "serve",
+        otel.name = operation.id,
+        otel.kind = "server",
+        http.request.method = operation.method.name(),
+        http.route = operation.path,
+        http.response.status_code = field::Empty,
+        request.id = request_id::current(),
+    );
+    if let Some(parent) = request.headers().get(TRACEPARENT_HEADER) {
+        trace_context::go_on(&span, parent.to_str().unwrap_or_default());
+    }
+    let metrics = guard.gate.metrics.clone();
+    let mut response = admit(guard, request, next).instrument(span.clone()).await;
+    response.extensions_mut().insert(operation);
+    let status = response.status().as_u16();
+    span.record("http.response.status_code", status);
+    metrics.http.answered(operation.id, status, began.elapsed());
+    response
+}
+
+/// Rates, access, body, idempotency, time.
+async fn admit(guard: Arc<Guard>, request: Request, next: Next) -> Response {
     let address = request.extensions().get::<ClientAddress>().map(|address| address.counted_as());
     let mut standing = None;
     let answered = match guard.count(address, &mut standing) {

@@ -21,6 +21,7 @@ use super::idempotency::Answers;
 use super::problem::Refusal;
 use super::rate_limit::{RateLimit, Standing};
 use super::visitor::{self, Visit};
+use crate::metrics::Metrics;
 
 /// A boxed future, as traits behind `dyn` need it.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -69,6 +70,8 @@ pub struct Gate {
     pub addresses: Arc<RateLimit<IpAddr>>,
     /// Requests by API key.
     pub requests: Arc<RateLimit<String>>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Who makes the request, as far as the endpoint's [`Access`] asked.
@@ -151,6 +154,7 @@ impl Default for Gate {
                 ADDRESS_REQUESTS_PER_SECOND_MAX,
             )),
             requests: Arc::new(RateLimit::new(DurationMs::seconds(1), REQUESTS_PER_SECOND_MAX)),
+            metrics: Metrics::default(),
         }
     }
 }

@@ -60,13 +60,13 @@ impl RoleArgs {
 /// Begins a role's process: binds it to its parent, begins logging, makes a small runtime.
 ///
 /// Must be the first thing that a role does.
-pub fn begin(args: &RoleArgs) -> Result<Runtime, Failure> {
+pub fn begin(args: &RoleArgs, role: &str) -> Result<Runtime, Failure> {
     if let Some(parent) = args.parent {
         bind_to_parent(parent)?;
     }
     // What a role writes is for its own eyes.
     umask(Mode::from_bits_truncate(0o077));
-    telemetry::begin("info,commonware=warn");
+    telemetry::begin(role);
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).thread_name("tally-http").enable_all().build();
     runtime.map_err(|error| Failure::new(Reason::Internal).cause(error.to_string()))

@@ -17,11 +17,14 @@ use crate::config::{self, Config};
 use crate::console::layout::Links;
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
+use crate::http::api_keys::{ApiKeyEntry, ApiKeys};
 use crate::http::{Gate, server};
 use crate::machine_key::MachineKey;
+use crate::metrics;
+use crate::metrics::node::SubmissionMetrics;
 use crate::secret_file::SecretFile;
 use crate::up::MACHINE_KEY_FILE;
-use crate::up::founding::{GENESIS_FILE, Network, VALIDATOR_SEED, node_name};
+use crate::up::founding::{self, GENESIS_FILE, Network, VALIDATOR_SEED, node_name};
 use crate::up::plan::{Role, beside};
 
 /// The configuration of a node. Paths are taken from the folder of the file.
@@ -40,6 +43,9 @@ pub struct NodeConfig {
     pub listen_peers: SocketAddr,
     /// The validators of the genesis file, this one among them, and where they listen.
     pub peers: Vec<Peer>,
+    /// Who may read the metrics and set the level of the log.
+    #[serde(default)]
+    pub api_keys: Vec<ApiKeyEntry>,
     /// Where the pages of the other roles are.
     #[serde(default)]
     pub console: Links,
@@ -62,7 +68,7 @@ impl Config for NodeConfig {
 
 /// Runs a node until it is told to stop.
 pub fn run(args: &RoleArgs) -> Result<(), Failure> {
-    let runtime = super::begin(args)?;
+    let runtime = super::begin(args, "node")?;
     let file = args.config_file()?;
     let config: NodeConfig = config::load(file, &args.flags())?;
     let folder = DataFolder::open(&config::relative_to(file, &config.data), "node")?;
@@ -74,8 +80,11 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
     let running = start(&config, &folder, &secrets, genesis)?;
     let handle = running.handle.clone();
     let public_url = format!("http://{}", config.listen);
-    let gate = Gate { public_url, ..Gate::default() };
-    let app = node_routes::App::new(handle.clone(), name, config.console.clone());
+    let gate =
+        Gate { public_url, api_keys: ApiKeys::new(config.api_keys.clone())?, ..Gate::default() };
+    metrics::node::register(&gate.metrics, &handle);
+    let submitted = SubmissionMetrics::new(&gate.metrics);
+    let app = node_routes::App::new(handle.clone(), name, config.console.clone(), submitted);
     let router = node_pages::routes(node_routes::routes(gate)).into_router(app);
     tracing::info!(listen = %config.listen, peers = %config.listen_peers, "node serves");
     runtime.block_on(async {
@@ -137,6 +146,7 @@ pub fn plan(folder: &Path, network: &Network, index: usize) -> Result<Role, Fail
         machine_key: beside(MACHINE_KEY_FILE),
         listen_peers: shape.node_peers(index),
         peers: network.validators.iter().enumerate().map(peer).collect(),
+        api_keys: founding::maintenance_keys(folder)?,
         console: shape.pages(),
     };
     Ok(Role {

@@ -20,8 +20,9 @@ use tallystick_kernel::{
     AccountId, Codec as _, CurrencyCode, DurationMs, Group, Reader, Reason, Reference, ReserveId,
     TransactionId,
 };
-use tallystick_node::{NodeHandle, SubmissionOutcome};
+use tallystick_node::{NodeHandle, SubmissionOutcome, TransactionStatus};
 use tallystick_proofs::header::Entry;
+use tracing::{Instrument as _, field};
 
 use super::node_json;
 use crate::console::layout::Links;
@@ -29,6 +30,8 @@ use crate::http::events::{self, EVENTS_AT_ONCE, LastEventId};
 use crate::http::page::page;
 use crate::http::request::read_json;
 use crate::http::{CursorQuery, Gate, Refusal, Routes, WaitQuery, path_value};
+use crate::metrics::node::SubmissionMetrics;
+use crate::telemetry::traces;
 
 /// What the handlers work on.
 #[derive(Clone)]
@@ -36,12 +39,14 @@ pub struct App {
     pub(super) node: NodeHandle,
     pub(super) name: String,
     pub(super) links: Links,
+    submitted: SubmissionMetrics,
 }
 
 impl App {
-    /// The node, its network's name, and where the pages of the other roles are.
-    pub fn new(node: NodeHandle, name: String, links: Links) -> App {
-        App { node, name, links }
+    /// The node, its network's name, where the pages of the other roles are, and what counts
+    /// transactions that are handed in.
+    pub fn new(node: NodeHandle, name: String, links: Links, submitted: SubmissionMetrics) -> App {
+        App { node, name, links, submitted }
     }
 }
 
@@ -99,6 +104,12 @@ async fn submit(
         return Err(Problem::new(Reason::TooLarge).field("transactions").detail(detail).into());
     }
     let outcomes = app.node.submit(&transactions).await;
+    for (id, outcome) in &outcomes {
+        app.submitted.count(outcome);
+        if let (Some(id), false) = (id, matches!(outcome, SubmissionOutcome::Refused(_))) {
+            follow(&app.node, *id);
+        }
+    }
     // A node that can take nothing says so as a whole, so that clients wait and come again.
     let turned_away = outcomes.iter().map(|(_, outcome)| turned_away(outcome));
     if let Some(reason) = turned_away.reduce(Option::and).flatten() {
@@ -107,6 +118,21 @@ async fn submit(
     let submissions =
         outcomes.iter().map(|(id, outcome)| node_json::submission(*id, outcome)).collect();
     Ok(Json(json::SubmitAnswer { submissions }))
+}
+
+/// Traces what becomes of a transaction, where traces are made: agreement, execution, report.
+fn follow(node: &NodeHandle, id: TransactionId) {
+    if !traces::are_made() {
+        return;
+    }
+    let span = tracing::debug_span!("finality", transaction = %id, height = field::Empty);
+    let (node, of_task) = (node.clone(), span.clone());
+    let work = async move {
+        if let TransactionStatus::Final { result, .. } = node.wait_final(&id, WAIT_MAX).await {
+            of_task.record("height", result.height);
+        }
+    };
+    tokio::spawn(work.instrument(span));
 }
 
 fn turned_away(outcome: &SubmissionOutcome) -> Option<Reason> {

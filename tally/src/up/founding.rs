@@ -29,6 +29,10 @@ pub const GENESIS_FILE: &str = "genesis.tally";
 pub const SHAPE_FILE: &str = "up.toml";
 /// The fewest validators that tolerate a fault.
 pub const FAULT_TOLERANT: usize = 4;
+/// The file with the key that reads the metrics of every role.
+pub const MONITOR_KEY_FILE: &str = "monitor.key";
+/// The file with the key that sets the level of every role's log.
+pub const MAINTENANCE_KEY_FILE: &str = "maintenance.key";
 /// The name of a validator's seed among its secrets.
 pub const VALIDATOR_SEED: &str = "validator";
 /// The name of an account's key in the key store of its issuer or merchant.
@@ -186,6 +190,14 @@ pub fn api_key(file: &Path, name: &str, scopes: &[&str]) -> Result<ApiKeyEntry, 
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         digest: api_keys::digest(text.trim()),
     })
+}
+
+/// The keys that every role accepts: one reads metrics, one sets the level of the log.
+pub fn maintenance_keys(folder: &Path) -> Result<Vec<ApiKeyEntry>, Failure> {
+    Ok(vec![
+        api_key(&folder.join(MONITOR_KEY_FILE), "monitor", &["metrics"])?,
+        api_key(&folder.join(MAINTENANCE_KEY_FILE), "maintenance", &["log-level"])?,
+    ])
 }
 
 /// Reads the shape of a network that was founded; [`Reason::StorageCorrupt`] when it cannot be.

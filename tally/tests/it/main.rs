@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail so")]
 
 mod authorization;
+mod collector;
 mod doctor;
 mod events;
 mod http;
@@ -13,9 +14,11 @@ mod manual;
 mod network;
 mod pages;
 mod payment;
+mod planted_secrets;
 mod provisioning;
 mod refusals;
 mod shell;
+mod telemetry;
 mod up;
 mod visits;
 mod world;

@@ -35,7 +35,12 @@ pub fn run(arguments: &[&str]) -> (i32, String, String) {
 impl Network {
     /// Starts a network in `folder` and waits until it is ready.
     pub fn up(folder: &Path, more: &[&str]) -> Network {
-        let mut network = Network::start(folder, more);
+        Network::up_with(folder, more, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn up_with(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> Network {
+        let mut network = Network::start(folder, more, environment);
         wait("the network is ready", || {
             if let Some(status) = network.child.try_wait().unwrap() {
                 let mut said = String::new();
@@ -47,10 +52,11 @@ impl Network {
         network
     }
 
-    fn start(folder: &Path, more: &[&str]) -> Network {
+    fn start(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> Network {
         let data = folder.to_str().unwrap();
         let child = tally(&["up", "--data", data, "--output", "json"])
             .args(more)
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

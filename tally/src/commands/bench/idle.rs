@@ -9,10 +9,10 @@ use tallystick_api::Client;
 use tallystick_api::node::NetworkStatus;
 use tallystick_kernel::Reason;
 
-use super::process::{self, Usage};
 use crate::commands::block_on;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::process::{self, Usage};
 use crate::up::FOLDER;
 use crate::up::published::{RunningNetwork, RunningRole};
 

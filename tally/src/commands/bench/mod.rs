@@ -2,7 +2,6 @@
 
 mod charges;
 mod idle;
-mod process;
 
 use clap::{Args, Subcommand};
 

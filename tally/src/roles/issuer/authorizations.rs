@@ -10,7 +10,7 @@ use axum::{Extension, Json};
 use tallystick_api::issuer::{Authorization as Shown, AuthorizationRequest, WAIT_MAX};
 use tallystick_api::node::{CBOR, Reserve};
 use tallystick_api::operations::issuer as endpoints;
-use tallystick_api::{Page, Problem};
+use tallystick_api::{Page, Problem, trace_context};
 use tallystick_issuer::authorization::{
     AUTHORIZATION_BYTES_MAX, Asked, Authorization, Available, Limits, decide,
 };
@@ -110,7 +110,7 @@ impl Issuer {
         let remembered = code.claims.expires.after(REPLAY_SLACK);
         let mut batch = Batch::new()
             .once("code", code.claims.code_id, remembered, now(), Reason::CodeReplayed)
-            .push(SETTLE, id, now(), order.to_bytes())
+            .push(SETTLE, id, now(), order.to_bytes(), trace_context::current())
             .audit(now(), format!("authorized {} for {}", hex::encode(&id), made.amount));
         batch = put_authorization(batch, 0, &made);
         for reserve in &made.reserves {

@@ -129,7 +129,7 @@ pub fn plan(folder: &Path, network: &Network) -> Result<(Role, String), Failure>
         shared_key_id: shared_key_id.clone(),
         provisioner_key,
         demo_password: Some(beside(DEMO_PASSWORD_FILE)),
-        api_keys: vec![operator, merchant],
+        api_keys: [vec![operator, merchant], founding::maintenance_keys(folder)?].concat(),
         console: network.shape.pages(),
     };
     let role = Role {

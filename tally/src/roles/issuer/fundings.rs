@@ -7,7 +7,7 @@ use axum::{Extension, Json};
 use tallystick_api::batch::{BatchAnswer, BatchRequest};
 use tallystick_api::issuer::{Funding as Shown, FundingRequest, WAIT_MAX};
 use tallystick_api::operations::issuer as endpoints;
-use tallystick_api::{Page, Problem};
+use tallystick_api::{Page, Problem, trace_context};
 use tallystick_issuer::funding::{FUNDING_BYTES_MAX, Funding};
 use tallystick_issuer::settlement::{Order, Subject};
 use tallystick_kernel::{Codec as _, Digest, HolderId, Reason, hex};
@@ -127,7 +127,7 @@ pub async fn fund(app: App, key: WriteKey, body: FundingRequest) -> Result<Shown
     let order = Order { subject: Subject::Funding(id), transaction: None };
     let batch = Batch::new()
         .put(kinds::FUNDING, id, 0, funding.to_bytes(), &indexes(&funding))
-        .push(SETTLE, id, now(), order.to_bytes())
+        .push(SETTLE, id, now(), order.to_bytes(), trace_context::current())
         .audit(now(), format!("funding {} of {}", hex::encode(&id), funding.amount));
     app.store.write(batch).await?;
     app.change();

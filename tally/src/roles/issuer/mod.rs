@@ -44,6 +44,8 @@ use crate::http::rate_limit::RateLimit;
 use crate::http::{Gate, Refusal, Routes, server};
 use crate::key_file::KeyFile;
 use crate::machine_key::MachineKey;
+use crate::metrics::Metrics;
+use crate::metrics::payments::SettlementMetrics;
 use crate::source;
 use crate::stored::{StoredAnswers, StoredReplays, StoredSessions};
 use crate::up::founding::ACCOUNT_KEY;
@@ -128,6 +130,8 @@ pub struct Issuer {
     pub changed: watch::Sender<u64>,
     /// What the pages need.
     pub visits: Visits,
+    /// How fundings and authorizations ended.
+    pub counted: SettlementMetrics,
 }
 
 /// The state of handlers.
@@ -139,6 +143,7 @@ impl Issuer {
         folder: &DataFolder,
         machine_key: &MachineKey,
         genesis: Genesis,
+        metrics: &Metrics,
     ) -> Result<Issuer, Failure> {
         let url = super::database_url(config.database.as_deref(), folder);
         let store = Store::open(&url, "issuer").await?;
@@ -170,6 +175,7 @@ impl Issuer {
             passwords: Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)),
             passwords_waiting: Semaphore::new(PASSWORDS_WAITING_MAX),
             changed: watch::Sender::new(0),
+            counted: SettlementMetrics::new(metrics),
             visits: Visits {
                 links: config.console.clone(),
                 public_url: format!("http://{}", config.listen),
@@ -259,7 +265,7 @@ async fn ready(State(app): State<App>) -> Result<&'static str, Refusal> {
 
 /// Runs an issuer until it is told to stop.
 pub fn run(args: &RoleArgs) -> Result<(), Failure> {
-    let runtime = super::begin(args)?;
+    let runtime = super::begin(args, "issuer")?;
     let file = args.config_file()?;
     let config: IssuerConfig = configuration::load(file, &args.flags())?;
     let at = |path: &std::path::Path| configuration::relative_to(file, path);
@@ -270,7 +276,9 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
     let listen = config.listen;
     runtime.block_on(async {
         let listener = server::bind(listen).await?;
-        let app = Arc::new(Issuer::open(config, &folder, &machine_key, genesis).await?);
+        let metrics = Metrics::default();
+        let opened = Issuer::open(config, &folder, &machine_key, genesis, &metrics);
+        let app = Arc::new(opened.await?);
         if let Some(path) = demo_password {
             holders::ensure_demo(&app, &path).await?;
         }
@@ -281,6 +289,7 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             replays: Some(Arc::new(StoredReplays::new(app.store.clone()))),
             answers: Some(Arc::new(app.answers.clone())),
             cookie: app.visits.cookie,
+            metrics,
             ..Gate::default()
         };
         let router = pages::routes(routes(gate)).into_router(Arc::clone(&app));

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tallystick_api::ApiError;
-use tallystick_api::NodeClient;
 use tallystick_api::node::{Reception, TransactionState, TransactionStatus};
+use tallystick_api::{NodeClient, trace_context};
 use tallystick_issuer::funding::Funding;
 use tallystick_issuer::settlement::{
     Next, ORDER_BYTES_MAX, Order, Progress, Seen, Subject, mint, remittance,
@@ -22,6 +22,7 @@ use tallystick_proofs::receipt::Receipt;
 use tallystick_proofs::transaction::Transaction;
 use tallystick_store::{Batch, OutboxEntry};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::authorizations::put_authorization;
 use super::{App, Issuer, SETTLE, fundings, kinds, now};
@@ -91,8 +92,10 @@ async fn attend(app: App, entry: OutboxEntry) -> Vec<u8> {
     let app = app.as_ref();
     let attempts = entry.attempts;
     let id = entry.id.clone();
+    let span = tracing::debug_span!("settle", order = hex::encode(&id), attempts);
+    trace_context::go_on(&span, &entry.trace);
     let done = match Order::from_bytes(&entry.bytes, ORDER_BYTES_MAX) {
-        Ok(order) => step(app, &order, attempts).await,
+        Ok(order) => step(app, &order, attempts).instrument(span).await,
         Err(_) => Err(Reason::StorageCorrupt),
     };
     let outcome = match done {
@@ -324,6 +327,7 @@ async fn finish(
     }
     let event = format!("{} ended: {progress:?}", hex::encode(&entry.id));
     app.store.write(batch.audit(now(), event)).await?;
+    app.counted.count(&order.subject, &progress);
     app.change();
     Ok(())
 }

@@ -16,13 +16,14 @@ use tallystick_api::issuer::{AuthorizationRequest, Progress};
 use tallystick_api::merchant::{Charge as Shown, ChargeRequest, WAIT_MAX};
 use tallystick_api::node::CBOR;
 use tallystick_api::operations::merchant as endpoints;
-use tallystick_api::{Page, Problem};
+use tallystick_api::{Page, Problem, trace_context};
 use tallystick_kernel::{Codec as _, Digest, DurationMs, Reason, hex};
 use tallystick_merchant::charge::{CHARGE_BYTES_MAX, Charge, ChargeState};
 use tallystick_merchant::payment_code;
 use tallystick_proofs::receipt::Receipt;
 use tallystick_store::{Batch, Kind, OutboxEntry, Place};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::{App, Merchant};
 use crate::http::batch;
@@ -84,6 +85,7 @@ impl Merchant {
             batch = batch.done(OPEN, id).audit(source::now(), event);
         }
         self.store.write(batch).await?;
+        self.counted.count(&next, source::now());
         self.change();
         Ok(())
     }
@@ -210,7 +212,7 @@ pub async fn charge_code(app: App, key: WriteKey, body: ChargeRequest) -> Result
         tracing::warn!(%failure, "a chain could not be stored");
     }
     let batch = Batch::new()
-        .push(OPEN, id, now, Vec::new())
+        .push(OPEN, id, now, Vec::new(), trace_context::current())
         .audit(now, format!("charge {} of {}", hex::encode(&id), made.amount));
     app.store.write(put(batch, 0, &made)).await?;
     app.change();
@@ -323,7 +325,9 @@ async fn pause(app: &Merchant, idle: bool) -> DurationMs {
 
 async fn attend(app: App, entry: OutboxEntry) -> Vec<u8> {
     let id = entry.id;
-    if let Err(reason) = app.step(&id).await {
+    let span = tracing::debug_span!("charge", charge = hex::encode(&id), entry.attempts);
+    trace_context::go_on(&span, &entry.trace);
+    if let Err(reason) = app.step(&id).instrument(span).await {
         tracing::debug!(charge = hex::encode(&id), %reason, "a charge is looked at again");
         let pause = PAUSE_MIN.0.saturating_mul(1 << entry.attempts.min(8)).min(PAUSE_MAX.0);
         let due = source::now().after(DurationMs(pause));

@@ -33,6 +33,8 @@ use crate::failure::Failure;
 use crate::http::api_keys::{ApiKeyEntry, ApiKeys};
 use crate::http::{Gate, Refusal, Routes, server};
 use crate::machine_key::MachineKey;
+use crate::metrics::Metrics;
+use crate::metrics::payments::ChargeMetrics;
 use crate::secret_file::SecretFile;
 use crate::stored::sweeping::SWEEP_PERIOD;
 use crate::stored::{StoredAnswers, StoredSessions};
@@ -101,6 +103,8 @@ pub struct Merchant {
     pub changed: watch::Sender<u64>,
     /// What the pages need.
     pub visits: Visits,
+    /// How charges ended.
+    pub counted: ChargeMetrics,
 }
 
 /// The state of handlers.
@@ -136,7 +140,7 @@ async fn merchant(State(app): State<App>) -> Json<Shown> {
 
 /// Runs a merchant until it is told to stop.
 pub fn run(args: &RoleArgs) -> Result<(), Failure> {
-    let runtime = super::begin(args)?;
+    let runtime = super::begin(args, "merchant")?;
     let file = args.config_file()?;
     let config: MerchantConfig = config::load(file, &args.flags())?;
     let at = |path: &Path| config::relative_to(file, path);
@@ -158,7 +162,9 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             cookie: "tally_merchant",
             api_keys: ApiKeys::new(config.api_keys)?,
         };
+        let metrics = Metrics::default();
         let app = Arc::new(Merchant {
+            counted: ChargeMetrics::new(&metrics),
             name: config.name,
             account: config.account.parse()?,
             genesis,
@@ -177,6 +183,7 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             sessions: Some(Arc::new(app.sessions.clone())),
             answers: Some(Arc::new(app.answers.clone())),
             cookie: visits.cookie,
+            metrics,
             ..Gate::default()
         };
         let router = pages::routes(routes(gate)).into_router(Arc::clone(&app));
@@ -219,7 +226,7 @@ pub fn plan(folder: &Path, network: &Network) -> Result<Role, Failure> {
         name: "Corner shop".to_owned(),
         account: network.merchant_account(),
         issuer: format!("http://{}", network.shape.issuer()),
-        api_keys: vec![till],
+        api_keys: [vec![till], founding::maintenance_keys(folder)?].concat(),
         console: network.shape.pages(),
     };
     Ok(Role {

@@ -8,6 +8,7 @@ use tallystick_kernel::DurationMs;
 use tallystick_provisioner::RiskPolicy;
 
 use crate::config::Config;
+use crate::http::api_keys::ApiKeyEntry;
 
 /// The configuration of a provisioner. Paths are taken from the folder of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct ProvisionerConfig {
     pub shared_key_id: String,
     /// The risk policy.
     pub risk: RiskConfig,
+    /// Who may read the metrics and set the level of the log.
+    #[serde(default)]
+    pub api_keys: Vec<ApiKeyEntry>,
 }
 
 /// A risk policy in a configuration; see [`RiskPolicy`].

@@ -36,6 +36,7 @@ use crate::config;
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::http::access::ClientAddress;
+use crate::http::api_keys::ApiKeys;
 use crate::http::gate::Caller;
 use crate::http::idempotency::WriteKey;
 use crate::http::rate_limit::RateLimit;
@@ -46,7 +47,7 @@ use crate::source;
 use crate::stored::sweeping::{DAY_INDEX, SWEEP_PERIOD, day, sweep_ended};
 use crate::stored::{StoredAnswers, StoredReplays};
 use crate::up::MACHINE_KEY_FILE;
-use crate::up::founding::Network;
+use crate::up::founding::{self, Network};
 use crate::up::plan::{Role, beside};
 
 /// Requests by id; index `day` of their expiry.
@@ -300,7 +301,7 @@ impl core::str::FromStr for RequestId {
 
 /// Runs a provisioner until it is told to stop.
 pub fn run(args: &RoleArgs) -> Result<(), Failure> {
-    let runtime = super::begin(args)?;
+    let runtime = super::begin(args, "provisioner")?;
     let file = args.config_file()?;
     let config: ProvisionerConfig = config::load(file, &args.flags())?;
     let folder = DataFolder::open(&config::relative_to(file, &config.data), "provisioner")?;
@@ -317,6 +318,7 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
         let store = Store::open(&url, "provisioner").await?;
         let gate = Gate {
             public_url: format!("http://{listen}"),
+            api_keys: ApiKeys::new(config.api_keys)?,
             replays: Some(Arc::new(StoredReplays::new(store.clone()))),
             answers: Some(Arc::new(StoredAnswers::new(store.clone()))),
             ..Gate::default()
@@ -342,6 +344,7 @@ pub fn plan(folder: &FilePath, network: &Network, shared_key_id: &str) -> Result
         database: None,
         shared_key_id: shared_key_id.to_owned(),
         risk: RiskPolicy::default().into(),
+        api_keys: founding::maintenance_keys(folder)?,
     };
     Ok(Role {
         name: "provisioner".to_owned(),
