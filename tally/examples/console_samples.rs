@@ -67,7 +67,6 @@ fn pages() -> Vec<(&'static str, Place, Markup)> {
         lead: "Your account, your code to pay with, and what was paid.",
         action: "/",
         by_password: true,
-        name: "demo",
         refused: Some(Reason::LoginWrong),
     };
     vec![

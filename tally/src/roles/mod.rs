@@ -67,6 +67,11 @@ pub fn begin(args: &RoleArgs, role: &str) -> Result<Runtime, Failure> {
     // What a role writes is for its own eyes.
     umask(Mode::from_bits_truncate(0o077));
     telemetry::begin(role);
+    runtime()
+}
+
+/// The runtime that a role's server has.
+pub fn runtime() -> Result<Runtime, Failure> {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(WORKERS).thread_name("tally-http").enable_all().build();
     runtime.map_err(|error| Failure::new(Reason::Internal).cause(error.to_string()))

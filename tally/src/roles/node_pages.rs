@@ -95,7 +95,9 @@ async fn search(
     } else if wanted.parse::<AccountId>().is_ok() {
         Some(format!("/accounts/{wanted}"))
     } else {
-        wanted.parse::<u64>().ok().map(|height| format!("/blocks/{height}"))
+        let height = wanted.parse::<u64>().ok();
+        let height = height.filter(|height| *height <= app.node.network_status().height);
+        height.map(|height| format!("/blocks/{height}"))
     };
     match found {
         Some(address) => Redirect::to(&address).into_response(),

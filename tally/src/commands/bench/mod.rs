@@ -2,6 +2,7 @@
 
 mod charges;
 mod idle;
+mod reads;
 
 use clap::{Args, Subcommand};
 
@@ -27,6 +28,12 @@ enum Workload {
     /// Nothing: what a network costs while nobody pays.
     #[command(after_help = "Example:\n  tally bench idle --data .tally --seconds 60")]
     Idle(idle::IdleArgs),
+    /// A cheap read of a node, against a bare handler that answers the same.
+    #[command(after_help = "Example:\n  tally bench reads --data .tally --rounds 5")]
+    Reads(reads::ReadsArgs),
+    /// The bare handler.
+    #[command(hide = true)]
+    Bare(reads::BareArgs),
 }
 
 /// Runs the workload.
@@ -34,5 +41,7 @@ pub fn run(args: &BenchArgs, output: Output) -> Result<(), Failure> {
     match &args.workload {
         Workload::Charges(args) => charges::run(args, output),
         Workload::Idle(args) => idle::run(args, output),
+        Workload::Reads(args) => reads::run(args, output),
+        Workload::Bare(args) => reads::serve_bare(args),
     }
 }

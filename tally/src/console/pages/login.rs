@@ -22,20 +22,19 @@ pub struct LoginView<'a> {
     pub action: &'a str,
     /// Whether a name and a password are asked for, else an API key.
     pub by_password: bool,
-    /// The name that was tried.
-    pub name: &'a str,
     /// Why the last try was refused.
     pub refused: Option<Reason>,
 }
 
-/// The page. Until someone is logged in there is no session whose token a form could carry.
+/// The page. Until someone is logged in there is no session whose token a form could carry. The name
+/// that was tried is not shown again: it may be a password in the wrong field.
 pub fn login(view: &LoginView<'_>) -> Markup {
     html! {
         (layout::head(view.kicker, view.title, Some(view.lead)))
         @if let Some(reason) = view.refused { (notice(Tone::Bad, &sentence(reason))) }
         form.form method="post" action=(view.action) {
             @if view.by_password {
-                (field(&Field { value: view.name, autocomplete: "username", ..Field::text("name", "Name") }))
+                (field(&Field { autocomplete: "username", ..Field::text("name", "Name") }))
                 (field(&Field { kind: "password", autocomplete: "current-password", ..Field::text("password", "Password") }))
             } @else {
                 (field(&Field {

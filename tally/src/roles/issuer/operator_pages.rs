@@ -78,7 +78,6 @@ fn login_page(app: &Issuer, refused: Option<Reason>) -> Response {
         lead: "Holders, fundings, authorizations and devices. An operator logs in with an API key.",
         action: "/operator/login",
         by_password: false,
-        name: "",
         refused,
     });
     let page = Page {

@@ -63,17 +63,16 @@ impl Issuer {
 }
 
 async fn home(State(app): State<App>) -> Response {
-    login_page(&app, "", None)
+    login_page(&app, None)
 }
 
-fn login_page(app: &Issuer, name: &str, refused: Option<Reason>) -> Response {
+fn login_page(app: &Issuer, refused: Option<Reason>) -> Response {
     let content = login(&LoginView {
         kicker: "Holder",
         title: "Log in",
         lead: "What you hold, a code to pay with, and what you paid.",
         action: "/login",
         by_password: true,
-        name,
         refused,
     });
     let content = html! {
@@ -97,7 +96,7 @@ async fn enter(
     pages::check_site(&headers)?;
     match holders::log_in(&app, form.name.clone(), form.password).await {
         Ok((_, token, _)) => Ok(pages::enter(&app.visits, Some(&token), "/holder")?),
-        Err(refusal) => Ok(login_page(&app, &form.name, Some(refusal.reason()))),
+        Err(refusal) => Ok(login_page(&app, Some(refusal.reason()))),
     }
 }
 

@@ -77,7 +77,6 @@ fn login_page(app: &Merchant, refused: Option<Reason>) -> Response {
         lead: "Charges are made by tills. A till logs in with its key.",
         action: "/login",
         by_password: false,
-        name: "",
         refused,
     });
     pages::shown_again(&Page { is_narrow: true, ..framed(app, "Till", None, content) }, refused)
