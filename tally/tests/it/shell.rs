@@ -12,7 +12,8 @@ fn names() -> Vec<String> {
             "" => command.get_name().to_owned(),
             above => format!("{above}-{}", command.get_name()),
         };
-        command.get_subcommands().for_each(|below| look(below, &name, names));
+        let shown = command.get_subcommands().filter(|below| !below.is_hide_set());
+        shown.for_each(|below| look(below, &name, names));
         names.push(name);
     }
     let mut names = Vec::new();
