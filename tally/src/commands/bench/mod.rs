@@ -6,8 +6,6 @@ mod reads;
 
 use clap::{Args, Subcommand};
 
-pub use process::usage;
-
 use crate::failure::Failure;
 use crate::output::Output;
 

@@ -19,9 +19,9 @@ use tallystick_kernel::Reason;
 
 use finding::{Finding, Level};
 
-use super::bench;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::process;
 use crate::up::FOLDER;
 use crate::up::founding::{SHAPE_FILE, read_shape};
 use crate::up::plan::Shape;
@@ -97,7 +97,7 @@ fn subject(folder: &Path) -> (Subject, Vec<Finding>) {
 }
 
 fn is_living_parent(role: &crate::up::published::RunningRole) -> bool {
-    role.role == "up" && role.pid.is_some_and(|pid| bench::usage(pid).is_some())
+    role.role == "up" && role.pid.is_some_and(|pid| process::usage(pid).is_some())
 }
 
 fn line(finding: &Finding, output: Output) -> String {
