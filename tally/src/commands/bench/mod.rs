@@ -2,6 +2,7 @@
 
 mod charges;
 mod idle;
+mod payments;
 mod reads;
 
 use clap::{Args, Subcommand};
@@ -29,6 +30,9 @@ enum Workload {
     /// A cheap read of a node, against a bare handler that answers the same.
     #[command(after_help = "Example:\n  tally bench reads --data .tally --rounds 5")]
     Reads(reads::ReadsArgs),
+    /// Signed payments on nodes in this process, durable and final.
+    #[command(after_help = "Example:\n  tally bench payments --nodes 4 --payments 20000")]
+    Payments(payments::PaymentsArgs),
     /// The bare handler.
     #[command(hide = true)]
     Bare(reads::BareArgs),
@@ -39,6 +43,7 @@ pub fn run(args: &BenchArgs, output: Output) -> Result<(), Failure> {
     match &args.workload {
         Workload::Charges(args) => charges::run(args, output),
         Workload::Idle(args) => idle::run(args, output),
+        Workload::Payments(args) => payments::run(args, output),
         Workload::Reads(args) => reads::run(args, output),
         Workload::Bare(args) => reads::serve_bare(args),
     }
