@@ -4,6 +4,7 @@ pub mod amount;
 pub mod bench;
 pub mod doctor;
 pub mod issuer;
+pub mod login;
 pub mod merchant;
 pub mod network_file;
 pub mod receipt;

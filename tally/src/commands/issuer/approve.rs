@@ -4,26 +4,20 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tallystick_api::issuer::{Decision, DeviceAuthorizationRequest, IssuerClient, SessionRequest};
+use tallystick_api::issuer::{Decision, DeviceAuthorizationRequest, IssuerClient};
 use tallystick_proofs::device_code::REQUEST_CHARS_MAX;
 
+use crate::commands::login::LoginArgs;
 use crate::commands::network_file::NetworkFile;
-use crate::commands::{block_on, password, read_text};
+use crate::commands::{block_on, read_text};
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// `tally issuer approve`.
 #[derive(Debug, Args)]
 pub struct ApproveArgs {
-    /// The network's public description.
-    #[arg(long, value_name = "FILE", default_value = ".tally/network.toml")]
-    network: PathBuf,
-    /// The holder's login name.
-    #[arg(long, value_name = "NAME")]
-    holder: String,
-    /// A file with the holder's password; without it, it is asked for.
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    login: LoginArgs,
     /// The request that the wallet wrote.
     #[arg(long, value_name = "FILE")]
     request: PathBuf,
@@ -42,14 +36,12 @@ struct Shown {
 
 /// Runs the command.
 pub fn run(args: &ApproveArgs, output: Output) -> Result<(), Failure> {
-    let network = NetworkFile::read(&args.network)?;
-    let prompt = format!("password of {}: ", args.holder);
-    let password = password(args.password_file.as_deref(), &prompt)?;
+    let network = NetworkFile::read(&args.login.network)?;
+    let login = args.login.request()?;
     let request = read_text(&args.request, REQUEST_CHARS_MAX + 2)?;
     let decision = if args.deny { Decision::Deny } else { Decision::Approve };
     let made = block_on(async {
         let issuer = network.issuer()?;
-        let login = SessionRequest { name: args.holder.clone(), password: password.to_string() };
         let session = issuer.login(&login).await?;
         let IssuerClient(client) = issuer;
         let issuer = IssuerClient(client.with_token(&session.token));

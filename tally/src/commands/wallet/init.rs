@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use tallystick_api::Bytes;
-use tallystick_api::issuer::{LinkRequest, SessionRequest};
+use tallystick_api::issuer::LinkRequest;
 use tallystick_crypto::KeyStore as _;
 use tallystick_crypto::key_store::Signer as _;
 use tallystick_kernel::{Codec as _, Reason, Salt};
@@ -14,8 +14,9 @@ use tallystick_proofs::account_link;
 use tallystick_proofs::transaction::account_id;
 
 use super::folder::{ACCOUNT_KEY, GENESIS_FILE, SESSION, Wallet};
+use crate::commands::block_on;
+use crate::commands::login::LoginArgs;
 use crate::commands::network_file::NetworkFile;
-use crate::commands::{block_on, password};
 use crate::data_folder::{DataFolder, write_atomically};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -28,15 +29,8 @@ pub struct InitArgs {
     /// The wallet's data folder.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The network's public description.
-    #[arg(long, value_name = "FILE", default_value = ".tally/network.toml")]
-    network: PathBuf,
-    /// The holder's login name at the issuer.
-    #[arg(long, value_name = "NAME")]
-    holder: String,
-    /// A file with the holder's password; without it, it is asked for.
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    login: LoginArgs,
 }
 
 #[derive(Serialize)]
@@ -50,25 +44,23 @@ struct Shown {
 pub fn run(args: &InitArgs, output: Output) -> Result<(), Failure> {
     copy_network(args)?;
     let mut wallet = Wallet::open(&args.data)?;
-    if !wallet.state.holder_name.is_empty() && wallet.state.holder_name != args.holder {
+    if !wallet.state.holder_name.is_empty() && wallet.state.holder_name != args.login.holder {
         return Err(Failure::new(Reason::AlreadyOther)
             .cause(format!("this wallet is {}'s", wallet.state.holder_name))
             .next_step("make another wallet with --data DIR"));
     }
-    let prompt = format!("password of {}: ", args.holder);
-    let password = password(args.password_file.as_deref(), &prompt)?;
+    let login = args.login.request()?;
     block_on(async {
-        let login = SessionRequest { name: args.holder.clone(), password: password.to_string() };
         let session = wallet.network.issuer()?.login(&login).await?;
         wallet.secrets.put(SESSION, session.token.as_bytes())?;
-        wallet.state.holder_name = args.holder.clone();
+        wallet.state.holder_name = args.login.holder.clone();
         wallet.state.holder = Some(session.holder);
         wallet.save()?;
         open_account(&mut wallet, output).await?;
         link(&mut wallet).await
     })?;
     let shown = Shown {
-        holder: args.holder.clone(),
+        holder: args.login.holder.clone(),
         account: wallet.state.require_account()?.to_string(),
         account_token: wallet.state.token,
     };
@@ -78,7 +70,7 @@ pub fn run(args: &InitArgs, output: Output) -> Result<(), Failure> {
 
 /// The wallet keeps what it must know of its network; a description that has changed replaces it.
 fn copy_network(args: &InitArgs) -> Result<(), Failure> {
-    let network = NetworkFile::read(&args.network)?;
+    let network = NetworkFile::read(&args.login.network)?;
     let folder = DataFolder::open(&args.data, "wallet")?;
     let known = folder.file(NETWORK_FILE);
     if known.exists()
