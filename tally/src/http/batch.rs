@@ -1,5 +1,6 @@
 //! Bulk writes: each item is a keyed write of its own, with the answer that it would have alone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -10,6 +11,7 @@ use tallystick_api::batch::{BATCH_MAX, BatchAnswer, BatchItem, BatchItemAnswer, 
 use tallystick_api::operation::Operation;
 use tallystick_api::{Problem, json};
 use tallystick_kernel::Reason;
+use tokio::sync::oneshot;
 
 use super::gate::Caller;
 use super::idempotency::{self, Answers, Begun, StoredAnswer, Write, WriteKey};
@@ -41,14 +43,26 @@ where
         let detail = format!("at most {BATCH_MAX} items at once");
         return Err(Problem::new(Reason::TooLarge).field("items").detail(detail).into());
     }
+    // Items with one key are done in their order, so that the first is the first for everyone.
+    let mut before: BTreeMap<String, oneshot::Receiver<()>> = BTreeMap::new();
     let begun = request.items.into_iter().map(|BatchItem { key, body }| {
         let text = json::write(&body);
         let method = operation.method.name();
         let keyed = Write::new(caller, method, operation.path, key.as_bytes(), &text);
         let answers = Arc::clone(&answers);
+        let (ended, is_ended) = oneshot::channel();
+        let earlier = before.insert(key, is_ended);
         let done = keyed.map(|keyed| {
             let work = write(keyed.key.clone(), body);
-            tokio::spawn(request_id::scoped(answer(answers, keyed, work)))
+            tokio::spawn(request_id::scoped(async move {
+                if let Some(earlier) = earlier {
+                    // However it ended.
+                    let _ = earlier.await;
+                }
+                let answer = answer(answers, keyed, work).await;
+                drop(ended);
+                answer
+            }))
         });
         async {
             match done {

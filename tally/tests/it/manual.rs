@@ -28,7 +28,8 @@ fn runnable(command: &Command, above: &str, found: &mut Vec<(String, Command)>) 
     if has_none_below || !command.is_subcommand_required_set() && !above.is_empty() {
         found.push((name.clone(), command.clone()));
     }
-    command.get_subcommands().for_each(|below| runnable(below, &format!("{name} "), found));
+    let shown = command.get_subcommands().filter(|below| !below.is_hide_set());
+    shown.for_each(|below| runnable(below, &format!("{name} "), found));
 }
 
 fn commands() -> Vec<(String, Command)> {
