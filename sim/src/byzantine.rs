@@ -47,11 +47,15 @@ pub enum Vice {
     Mute,
     /// Dates its blocks far ahead.
     Future,
+    /// Lists transactions whose witnesses do not verify, and gives them to everyone.
+    BadWitness,
+    /// Forgets everything whenever it is started, its own votes too.
+    Amnesia,
 }
 
 impl Vice {
     /// All of them.
-    pub const ALL: [Vice; 11] = [
+    pub const ALL: [Vice; 13] = [
         Vice::Twin,
         Vice::Withhold,
         Vice::WrongRoots,
@@ -63,6 +67,8 @@ impl Vice {
         Vice::Yes,
         Vice::Mute,
         Vice::Future,
+        Vice::BadWitness,
+        Vice::Amnesia,
     ];
 
     /// One to three.
@@ -104,9 +110,7 @@ pub async fn disturb(
         let channel = draw.place(CHANNELS);
         let Some(sender) = senders.get_mut(channel) else { continue };
         if vices.contains(&Vice::Garbage) {
-            let length = draw.place(300);
-            let bytes = draw.bytes(length);
-            sender.send(Recipients::All, IoBuf::from(bytes), false);
+            sender.send(Recipients::All, IoBuf::from(garbage(&world, &mut draw, channel)), false);
         }
         if vices.contains(&Vice::Stale) {
             let old = held(&world.tap).old.get(&channel).cloned().unwrap_or_default();
@@ -114,7 +118,29 @@ pub async fn disturb(
                 sender.send(Recipients::All, message.clone(), false);
             }
         }
+        let forged: Vec<Vec<u8>> = held(&world.forged).iter().map(Codec::to_bytes).collect();
+        if let (Some(sender), false) = (senders.get_mut(GOSSIP), forged.is_empty()) {
+            let have = Message::Have(forged.into_iter().rev().take(8).collect());
+            sender.send(Recipients::All, IoBuf::from(have.to_bytes()), false);
+        }
     }
+}
+
+/// Random bytes, or something that was true with a few bytes changed.
+fn garbage(world: &World, draw: &mut Draw, channel: usize) -> Vec<u8> {
+    let old = held(&world.tap).old.get(&channel).cloned().unwrap_or_default();
+    let Some(message) = draw.one_of(&old).filter(|message| !message.as_ref().is_empty()) else {
+        let length = draw.place(300);
+        return draw.bytes(length);
+    };
+    let mut bytes = message.as_ref().to_vec();
+    for _ in 0..draw.between(1, 4) {
+        let at = draw.place(bytes.len());
+        if let Some(byte) = bytes.get_mut(at) {
+            *byte ^= 1 << draw.below(8);
+        }
+    }
+    bytes
 }
 
 /// The node's own judgement, or what a liar makes of it.
@@ -163,6 +189,17 @@ impl Liar {
                 for _ in 0..draw.between(1, 3) {
                     let picked = draw.one_of(&known).map(|one| tallystick_ledger::entry_of(one));
                     block.entries.extend(picked);
+                }
+            }
+            Some(Vice::BadWitness) => {
+                let tracked = held(&self.world.tracked);
+                let known: Vec<_> = tracked.values().map(|one| &one.transaction).collect();
+                if let Some(mut forged) = draw.one_of(&known).map(|one| (*one).clone()) {
+                    for (_, signature) in &mut forged.witness.0 {
+                        signature.0[40] ^= 1;
+                    }
+                    block.entries.push(tallystick_ledger::entry_of(&forged));
+                    held(&self.world.forged).push(forged);
                 }
             }
             Some(Vice::Future) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tallystick_kernel::{AccountId, Codec, Reason, ReserveId, TransactionId};
 use tallystick_model::Model;
@@ -24,6 +25,8 @@ pub struct Chain {
     /// What became of each transaction.
     pub results: BTreeMap<TransactionId, TransactionResult>,
     spent: BTreeMap<ReserveId, TransactionId>,
+    /// When the last block was first seen executed.
+    pub extended_at: Option<SystemTime>,
 }
 
 impl Chain {
@@ -35,6 +38,7 @@ impl Chain {
             model: Model::new(genesis),
             results: BTreeMap::new(),
             spent: BTreeMap::new(),
+            extended_at: None,
         }
     }
 
@@ -125,6 +129,7 @@ fn look_at(world: &World, seat: usize, handle: &NodeHandle, height: u64) {
         }
     } else {
         let header = &block.header;
+        chain.extended_at = Some(world.time());
         let what = format!(
             "executes {height}: {} entries by n{}, executed {}",
             header.count, header.proposer, header.executed_height
@@ -169,6 +174,15 @@ fn kind<T>(found: &Result<Option<T>, Reason>) -> &'static str {
 /// `n - f`, reckoned here anew.
 pub fn quorum(nodes: usize) -> usize {
     nodes - (nodes.saturating_sub(1)) / 3
+}
+
+/// Whether every honest node can prove every result.
+pub fn is_reported(world: &World) -> bool {
+    let chain = held(&world.chain);
+    let is_proven = |handle: &NodeHandle, id| matches!(handle.receipt(id), Ok(Some(_)));
+    let last: Vec<&TransactionResult> =
+        chain.results.values().filter(|result| result.height + 8 > chain.height()).collect();
+    world.honest().iter().all(|(_, handle)| last.iter().all(|one| is_proven(handle, &one.id)))
 }
 
 /// When all has come to rest: every honest node's money is the model's, and every receipt verifies.

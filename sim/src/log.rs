@@ -27,6 +27,7 @@ impl Log {
     pub fn note(&self, time: SystemTime, who: &str, what: &str) {
         let since = time.duration_since(SystemTime::UNIX_EPOCH + BEGINNING).unwrap_or_default();
         let line = format!("{:>9.3} {who:<6} {what}", since.as_secs_f64());
+        tracing::info!("{line}");
         held(&self.lines).push(line);
     }
 

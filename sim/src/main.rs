@@ -27,6 +27,9 @@ struct Arguments {
     /// How many at once; all cores unless told otherwise.
     #[arg(long)]
     jobs: Option<usize>,
+    /// Print what the nodes and the engine say beside it, as `RUST_LOG` asks.
+    #[arg(long)]
+    trace: bool,
     /// Stop at the first failure.
     #[arg(long)]
     first: bool,
@@ -35,6 +38,10 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     std::panic::set_hook(Box::new(|_| ()));
+    if arguments.trace {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        tracing_subscriber::fmt().with_env_filter(filter).without_time().init();
+    }
     let (from, count) = match arguments.seed {
         Some(seed) => (seed, 1),
         None => (arguments.from, arguments.seeds),

@@ -11,7 +11,7 @@ use tallystick_node::kv::Kv;
 use tallystick_node::validator::{Channels, Ended, Setup, Validator};
 use zeroize::Zeroizing;
 
-use crate::byzantine::Liar;
+use crate::byzantine::{Liar, Vice};
 use crate::context::NodeContext;
 use crate::wire::{Key, Letterbox, Neighbours, Port};
 use crate::world::{Life, World, held};
@@ -31,6 +31,12 @@ pub struct Post {
 pub fn start(context: &deterministic::Context, world: &Arc<World>, post: &Post, seat: usize) {
     let mut seats = held(&world.seats);
     let Some(found) = seats.get_mut(seat) else { return };
+    let mut prefix = format!("s{seat}");
+    if found.vices.contains(&Vice::Amnesia) {
+        found.disk = Arc::default();
+        prefix = format!("s{seat}-{}", found.lives);
+    }
+    found.lives += 1;
     let (place, disk, skew) = (found.place, Arc::clone(&found.disk), found.skew.clone());
     let (vices, audience) = (found.vices.clone(), found.audience.clone());
     found.start_at = None;
@@ -70,7 +76,6 @@ pub fn start(context: &deterministic::Context, world: &Arc<World>, post: &Post, 
     let channels = Channels { votes, certificates, requests, backfill, blocks, gossip };
     let control = post.oracle.control(key.clone());
     let peers = Neighbours::new(post.oracle.manager(), control, Arc::clone(&port));
-    let prefix = format!("s{seat}");
     let (ended_world, wrap_world) = (Arc::clone(world), Arc::clone(world));
     let task = context.child("node").with_attribute("seat", seat).spawn(async move |context| {
         let context = NodeContext::new(context, skew, &prefix);

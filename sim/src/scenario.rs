@@ -126,7 +126,12 @@ impl Scenario {
 
     fn draw_events(&self, draw: &mut Draw) -> Vec<(u64, Event)> {
         let mut events = Vec::new();
-        for _ in 0..draw.below(4) {
+        let storm = if draw.percent(15) { 3 } else { 1 };
+        if self.vices.contains(&Vice::Amnesia) {
+            let times = (0..2).map(|_| draw.between(500, CHAOS_MS)).collect::<Vec<_>>();
+            events.extend(times.into_iter().map(|at| (at, Event::Crash(self.liar, 100))));
+        }
+        for _ in 0..draw.below(4) * storm {
             let at = draw.between(500, CHAOS_MS - 500);
             let down = draw.between(60, 4000);
             let place = draw.place(self.nodes);
@@ -144,7 +149,7 @@ impl Scenario {
                 events.push((at, Event::Crash(place, draw.between(60, 2000))));
             });
         }
-        for _ in 0..draw.below(3) {
+        for _ in 0..draw.below(3) * storm {
             let at = draw.between(200, CHAOS_MS - 200);
             let faults =
                 [DiskFault::Full, DiskFault::Torn, DiskFault::Untold, DiskFault::Unreadable];

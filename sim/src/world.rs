@@ -37,6 +37,8 @@ pub struct Seat {
     pub skew: Skew,
     /// Its current life.
     pub life: Option<Life>,
+    /// How many lives it has had.
+    pub lives: u64,
     /// When it is to be started, by the true clock.
     pub start_at: Option<SystemTime>,
     /// The greatest height that it was seen to have executed.
@@ -96,6 +98,8 @@ pub struct World {
     pub is_healed: Mutex<bool>,
     /// What clients have signed.
     pub tracked: Mutex<BTreeMap<TransactionId, Tracked>>,
+    /// Transactions with witnesses that do not verify, which a liar lists and gives out.
+    pub forged: Mutex<Vec<Transaction>>,
     /// What went over the wire.
     pub tap: Mutex<Tap>,
     /// The blocks that became final.

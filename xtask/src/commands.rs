@@ -64,7 +64,7 @@ pub fn summary_of_doctests(line: &str) -> Option<Tally> {
 }
 
 /// The number that stands before a word.
-fn number_before(text: &str, word: &str) -> Option<u64> {
+pub fn number_before(text: &str, word: &str) -> Option<u64> {
     let words: Vec<&str> = text.split([' ', ',', ';']).filter(|part| !part.is_empty()).collect();
     let at = words.iter().position(|one| *one == word)?;
     words.get(at.checked_sub(1)?)?.parse().ok()

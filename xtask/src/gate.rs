@@ -9,7 +9,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use crate::commands::{self, counted, succeeds};
-use crate::{browser, interface, policy, readme, repository, setup, tidy, vectors};
+use crate::{browser, interface, policy, readme, repository, setup, sim, tidy, vectors};
 
 /// Runs the gate.
 #[derive(Args, Debug)]
@@ -40,6 +40,8 @@ enum Step {
     Doctests,
     /// The test vectors in `vectors/`.
     Vectors,
+    /// The whole network simulated under a fixed set of seeds.
+    Sim,
     /// The README's own commands, typed by a shell.
     Readme,
     /// Every role's interface, tried by schemathesis from its OpenAPI document.
@@ -137,6 +139,7 @@ impl Step {
                 commands::summary_of_doctests,
             ),
             Step::Vectors => vectors::check(&root.join("vectors"), &KINDS),
+            Step::Sim => sim::gate(&root),
             Step::Readme => readme::run(&root),
             Step::Interface => interface::run(&root),
             Step::Browser => browser::run(&root),
@@ -163,7 +166,9 @@ mod tests {
     fn steps_run_in_their_order_and_the_build_comes_before_what_needs_it() {
         let at = |step| Step::value_variants().iter().position(|one| *one == step);
         assert!(at(Step::Setup) < at(Step::Fmt));
-        for later in [Step::Nextest, Step::Doctests, Step::Readme, Step::Interface, Step::Browser] {
+        for later in
+            [Step::Nextest, Step::Doctests, Step::Sim, Step::Readme, Step::Interface, Step::Browser]
+        {
             assert!(at(Step::Build) < at(later));
         }
         let line = line("nextest", Tally { passed: 12, failed: 1 }, 3.21);

@@ -9,6 +9,7 @@ mod policy;
 mod readme;
 mod repository;
 mod setup;
+mod sim;
 mod tidy;
 mod vectors;
 
@@ -30,6 +31,8 @@ enum Command {
     Test(gate::Arguments),
     /// Decide the test vectors of a folder.
     Vectors(vectors::Arguments),
+    /// Simulate the whole network under seeds.
+    Sim(sim::Arguments),
     /// List the Debian packages that the gate needs.
     Packages,
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Test(arguments) => gate::run(&arguments),
         Command::Vectors(arguments) => vectors::run(&arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
         Command::Packages => {
             setup::PACKAGES.iter().for_each(|package| println!("{package}"));
             ExitCode::SUCCESS
