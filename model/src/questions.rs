@@ -49,7 +49,7 @@ pub(crate) fn judge(history: &History, transaction: &Transaction, time_ms: u64) 
         }
         Action::Transfer { currency, lines } => {
             known(history, currency, lines)?;
-            let sum = sum(lines.iter().map(|line| line.amount));
+            let sum = sum(lines.iter().map(|line| line.amount))?;
             ask(history.free(&account, currency) >= sum, Reason::InsufficientFunds)?;
             Ok(payments(account, currency, lines))
         }
@@ -85,7 +85,7 @@ fn set_aside(history: &History, transaction: &Transaction, owners: &Owners, time
     ask(!lock.as_ref().is_some_and(own), Reason::LockMalformed)?;
     ask(expiry.is_none_or(|expiry| time_ms < expiry.0), Reason::ReserveExpired)?;
     ask(history.authority(currency).is_some(), Reason::CurrencyUnknown)?;
-    let sum = sum(amounts.iter().copied());
+    let sum = sum(amounts.iter().copied())?;
     ask(history.free(&account, currency) >= sum, Reason::InsufficientFunds)?;
     let opened = (0..).zip(amounts).map(|(index, amount)| Fact::SetAside {
         id: reserve_id(&transaction.id(), index),
@@ -122,7 +122,7 @@ impl Remit<'_> {
             ask(reserve.code == *self.currency, Reason::CurrencyMismatch)?;
             named.push(reserve);
         }
-        let paid = sum(self.lines.iter().map(|line| line.amount));
+        let paid = sum(self.lines.iter().map(|line| line.amount))?;
         for lock in named.iter().filter_map(|reserve| reserve.lock.as_ref()) {
             if !under_mandate {
                 break;
@@ -136,7 +136,7 @@ impl Remit<'_> {
         }
         let held: i128 = named.iter().map(|reserve| i128::from(reserve.minor)).sum();
         ask(held >= paid, Reason::ReservesShort)?;
-        let reopened = sum(self.reopen.iter().copied());
+        let reopened = sum(self.reopen.iter().copied())?;
         ask(held - paid >= reopened, Reason::ReopenExceedsChange)?;
         let mut pairs = named.windows(2);
         let alike =
@@ -231,6 +231,9 @@ fn payments(from: AccountId, code: &CurrencyCode, lines: &[Line]) -> Vec<Fact> {
     lines.iter().map(paid).collect()
 }
 
-fn sum(amounts: impl Iterator<Item = Amount>) -> i128 {
-    amounts.map(|amount| i128::from(amount.minor())).sum()
+/// More than there can ever be is refused as such, whoever has how much.
+fn sum(amounts: impl Iterator<Item = Amount>) -> Result<i128, Reason> {
+    let sum = amounts.map(|amount| i128::from(amount.minor())).sum();
+    ask(sum <= SUPPLY_MAX, Reason::AmountOverflow)?;
+    Ok(sum)
 }

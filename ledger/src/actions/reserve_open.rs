@@ -18,7 +18,7 @@ pub(crate) struct Terms<'t> {
 /// Returns, in this order: the reasons of `check_owners`, [`Reason::LockMalformed`] when the
 /// mandate is one of the owners (who signs for whom must never be in doubt),
 /// [`Reason::ReserveExpired`] for an expiry that has passed, [`Reason::CurrencyUnknown`],
-/// [`Reason::InsufficientFunds`].
+/// [`Reason::AmountOverflow`], [`Reason::InsufficientFunds`].
 pub(crate) fn apply(
     stage: &mut Stage<'_>,
     id: &TransactionId,

@@ -8,7 +8,7 @@ use crate::actions::{check_owners, check_payees, pay, total};
 use crate::stage::Stage;
 
 /// Returns, in this order: the reasons of `check_owners`, [`Reason::CurrencyUnknown`],
-/// [`Reason::PayeeUnknown`], [`Reason::InsufficientFunds`], [`Reason::AmountOverflow`].
+/// [`Reason::PayeeUnknown`], [`Reason::AmountOverflow`], [`Reason::InsufficientFunds`].
 ///
 /// The payer must hold the whole sum before anything is credited, also when it pays itself.
 pub(crate) fn apply(
