@@ -6,12 +6,14 @@ use std::process::Command;
 use crate::gate::Tally;
 
 /// Debian packages that the build and the tests need.
-pub const PACKAGES: [&str; 18] = [
+pub const PACKAGES: [&str; 19] = [
     // A C compiler and headers, for the crates that hold C code.
     "gcc",
     "libc6-dev",
     // The rules of the house look at tracked files.
     "git",
+    // Faults are planted by patches.
+    "patch",
     // Tests start a network namespace, and a server that refuses to run as root.
     "util-linux",
     "iproute2",

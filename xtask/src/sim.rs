@@ -17,21 +17,12 @@ const PLANTED: &str = "sim/planted";
 /// Simulates the network under seeds (docs/simulator.md).
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// How many seeds.
-    #[arg(long, default_value_t = SEEDS)]
-    seeds: u64,
-    /// The first seed.
-    #[arg(long, default_value_t = 0)]
-    from: u64,
-    /// Play this seed again.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Print the event log of that seed.
-    #[arg(long)]
-    log: bool,
     /// Break the node with each patch in `sim/planted`, and fail unless the gate's seeds find it.
     #[arg(long)]
     planted: bool,
+    /// Flags of the simulator; `cargo xtask sim -- --help` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    simulator: Vec<String>,
 }
 
 /// Runs the command: exit code 0 when nothing failed.
@@ -40,16 +31,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let passed = if arguments.planted {
         planted(&root).failed == 0
     } else {
-        let mut command = cargo(&root);
-        command.args(["--seeds", &arguments.seeds.to_string()]);
-        command.args(["--from", &arguments.from.to_string()]);
-        if let Some(seed) = arguments.seed {
-            command.args(["--seed", &seed.to_string()]);
-        }
-        if arguments.log {
-            command.arg("--log");
-        }
-        command.status().is_ok_and(|status| status.success())
+        let status = cargo(&root).args(&arguments.simulator).status();
+        status.is_ok_and(|status| status.success())
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,6 +1,6 @@
 //! The level of the log, and setting it while the process runs.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 
 use tallystick_api::log_level::{Level, LogLevel};
 use tallystick_kernel::Reason;
@@ -14,8 +14,7 @@ pub const AT_START: LogLevel = LogLevel { level: Level::Info, libraries: Level::
 /// The log's filter, where it can be replaced.
 pub type Handle = reload::Handle<EnvFilter, Traced<Registry>>;
 
-/// The filter, and what it was last set to.
-static CURRENT: Mutex<Option<(Handle, LogLevel)>> = Mutex::new(None);
+static HANDLE: OnceLock<Handle> = OnceLock::new();
 
 /// The filter of a level.
 pub fn filter(wanted: LogLevel) -> EnvFilter {
@@ -24,14 +23,12 @@ pub fn filter(wanted: LogLevel) -> EnvFilter {
 
 /// Keeps what [`set`] works on.
 pub fn remember(handle: Handle) {
-    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some((handle, AT_START));
+    // A second call finds the first one's filter in place, as `begin` says.
+    let _ = HANDLE.set(handle);
 }
 
 /// Sets the level of this process; [`Reason::Internal`] where logging has not begun.
 pub fn set(wanted: LogLevel) -> Result<(), Reason> {
-    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-    let (handle, level) = current.as_mut().ok_or(Reason::Internal)?;
-    handle.reload(filter(wanted)).map_err(|_| Reason::Internal)?;
-    *level = wanted;
-    Ok(())
+    let handle = HANDLE.get().ok_or(Reason::Internal)?;
+    handle.reload(filter(wanted)).map_err(|_| Reason::Internal)
 }
