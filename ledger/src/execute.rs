@@ -143,7 +143,7 @@ fn advance(
     let height = header.height;
     let mut head = Head { height, block: header.id(), time: header.time, ..state.head };
     if checkpoint::is_due(state, height) {
-        head = Head { checkpoint_height: height, checkpoint_root: checkpoint::root(state), ..head };
+        head = Head { checkpoint_height: height, checkpoint_root: state.take_checkpoint(), ..head };
     }
     state.head = head;
     changes.insert(state_key::HEAD.to_vec(), Some(encode_head(state)));

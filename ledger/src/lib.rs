@@ -24,11 +24,13 @@ pub mod receipts;
 pub mod recent;
 pub mod state;
 pub mod state_key;
+pub mod state_tree;
 pub mod validity;
 
 mod actions;
 mod stage;
 
+pub use checkpoint::Place;
 pub use claims::{Cell, Claim, Credit, Rules, Touches, touches};
 pub use entry::{Account, Currency, Executed, Reserve};
 pub use execute::{Outcome, execute};

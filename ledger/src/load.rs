@@ -14,7 +14,7 @@ use crate::state::{Head, State};
 use crate::state_key::{self, StateChange, StateStore};
 
 /// The version of the persisted form.
-const STATE_VERSION: u64 = 1;
+const STATE_VERSION: u64 = 2;
 /// Bytes of one persisted entry.
 const ENTRY_BYTES_MAX: usize = 8 * 1024;
 
@@ -37,6 +37,7 @@ impl State {
             Some((height, record))
                 if *height == state.head.height && record.block == state.head.block =>
             {
+                state.restore_checkpoint()?;
                 Ok(Some(state))
             }
             _ => Err(Reason::StorageCorrupt),

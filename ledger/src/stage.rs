@@ -9,6 +9,7 @@ use tallystick_kernel::{
     AccountId, Amount, Codec, CurrencyCode, Reason, Reference, ReserveId, TimeMs, TransactionId,
 };
 
+use crate::checkpoint::Place;
 use crate::conservation::Totals;
 use crate::entry::{Account, Currency, Reserve};
 use crate::state::State;
@@ -136,15 +137,17 @@ impl State {
             changes.insert(state_key::account(&account), Some(entry.to_bytes()));
             let before = self.accounts.insert(account, entry);
             assert!(before.is_none(), "an account id is made once");
+            self.note_change(Place::Account(account), before.as_ref());
         }
         for ((account, currency), amount) in writes.balances {
             self.write_balance(account, currency, amount, changes);
         }
         for (code, supply) in writes.supplies {
-            if let Some(currency) = self.currencies.get_mut(&code) {
-                currency.supply = supply;
-                changes.insert(state_key::currency(&code), Some(currency.to_bytes()));
-            }
+            let Some(before) = self.currencies.get(&code).copied() else { continue };
+            let after = Currency { supply, ..before };
+            changes.insert(state_key::currency(&code), Some(after.to_bytes()));
+            self.currencies.insert(code, after);
+            self.note_change(Place::Currency(code), Some(&before));
         }
         for (reserve, entry) in writes.reserves {
             self.write_reserve(reserve, entry, changes);
@@ -169,6 +172,7 @@ impl State {
             changes.insert(key, Some(amount.to_bytes()));
             self.balances.insert((account, currency), amount)
         };
+        self.note_change(Place::Balance(account, currency), before.as_ref());
         let totals = self.totals_mut(currency);
         totals.free = moved(totals.free, before.unwrap_or_default(), amount);
     }
@@ -190,6 +194,7 @@ impl State {
                 before
             }
         };
+        self.note_change(Place::Reserve(id), before.as_ref());
         if let Some(before) = &before {
             if currency.is_none() {
                 self.reserves_by_account.remove(&(before.account, id));

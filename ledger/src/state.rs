@@ -11,7 +11,7 @@ use tallystick_kernel::{
 };
 use tallystick_proofs::genesis::{Genesis, Parameters};
 
-use crate::checkpoint;
+use crate::checkpoint::Checkpoint;
 use crate::conservation::Totals;
 use crate::entry::{Account, Currency, Executed, Reserve};
 use crate::pre_block::genesis_header_with;
@@ -62,6 +62,7 @@ pub struct State {
     pub(crate) executed: BTreeMap<TransactionId, Executed>,
     pub(crate) executed_by_time: BTreeSet<(TimeMs, TransactionId)>,
     pub(crate) recent: BTreeMap<u64, Recent>,
+    pub(crate) checkpoint: Checkpoint,
 }
 
 impl State {
@@ -79,7 +80,7 @@ impl State {
             state.currencies.insert(currency.code, entry);
             state.totals.insert(currency.code, Totals::default());
         }
-        state.head.checkpoint_root = checkpoint::root(&state);
+        state.head.checkpoint_root = state.rebuild_checkpoint();
         let header = genesis_header_with(&state.chain, genesis.time, state.head.checkpoint_root);
         state.head.block = header.id();
         let record = Recent {
@@ -120,6 +121,7 @@ impl State {
             executed: BTreeMap::new(),
             executed_by_time: BTreeSet::new(),
             recent: BTreeMap::new(),
+            checkpoint: Checkpoint::empty(),
         }
     }
 

@@ -23,6 +23,7 @@ pub mod reserve_planner;
 pub mod result;
 pub mod revocation_list;
 pub mod sealed;
+pub mod state_proof;
 pub mod transaction;
 pub mod x509_certificate;
 pub mod x509_chain;

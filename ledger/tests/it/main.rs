@@ -7,6 +7,8 @@ mod blocks;
 #[cfg(test)]
 mod chain;
 #[cfg(test)]
+mod checkpoints;
+#[cfg(test)]
 mod locks;
 #[cfg(test)]
 mod money;
