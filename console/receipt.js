@@ -11,12 +11,16 @@ const WITNESS_BYTES_MAX = 4 * 1024;
 const VALIDATORS_MAX = 64;
 const OWNER_KEYS_MAX = 16;
 const DESCENDANTS_MAX = 64;
+const CHANGES_MAX = 64;
+// Heights of the one epoch of a network whose validators nobody may change.
+const ONE_EPOCH = 1n << 40n;
 const LINES_MAX = 64;
 const PATH_MAX = 32;
 const ACTIONS = [
   "account_open", "mint", "burn", "transfer", "reserve_open", "reserve_close", "unlock_request",
-  "remit",
+  "remit", "validators_change", "rules_activate",
 ];
+const [TRANSFER, REMIT, VALIDATORS_CHANGE] = [4, 8, 9];
 
 export async function readGenesis(bytes) {
   if (bytes.length > GENESIS_BYTES_MAX) throw new Error("a genesis file is not that long");
@@ -25,42 +29,69 @@ export async function readGenesis(bytes) {
     version(input);
     const name = input.text(64);
     const time = input.number();
-    const [validators, set] = input.exact(() => input.list(VALIDATORS_MAX, () => publicKey(input)));
+    const set = readSet(input);
     input.skip();
     const currencies = input.list(64, () => {
       input.tuple(3);
       return { code: input.text(8), exponent: input.small(), authority: input.number() };
     });
-    input.skip();
-    return { name, time, validators, set: Uint8Array.from(set), currencies };
+    return { name, time, set, currencies, epochBlocks: readEpochBlocks(input) };
   });
-  const rising = genesis.validators.every(({ algorithm, bytes: key }, place, all) =>
+  return { ...genesis, network: await labelled("tallystick/network/1", bytes) };
+}
+
+// Heights of an epoch, from the network's parameters.
+function readEpochBlocks(input) {
+  const fields = input.array(4);
+  if (fields < 3) throw new Error("parameters that are not known here");
+  [0, 1, 2].forEach(() => input.number());
+  if (fields === 3) return ONE_EPOCH;
+  input.tuple(3);
+  const blocks = input.number();
+  [0, 1].forEach(() => input.number());
+  if (blocks < 8n || blocks > ONE_EPOCH) throw new Error("epochs of that length cannot be");
+  return blocks;
+}
+
+// A validator set: its keys, strictly rising, its bytes, and how many of them must agree.
+function readSet(input) {
+  const [keys, bytes] = input.exact(() => input.list(VALIDATORS_MAX, () => publicKey(input)));
+  const rising = keys.every(({ algorithm, bytes: key }, place, all) =>
     algorithm === 1n && (place === 0 || compare(all[place - 1].bytes, key) < 0));
-  if (!rising || genesis.validators.length === 0) throw new Error("validators out of order");
-  const network = await labelled("tallystick/network/1", bytes);
-  const count = genesis.validators.length;
-  const quorum = count - Math.floor((count - 1) / 3);
-  return { ...genesis, network, quorum };
+  if (!rising || keys.length === 0) throw new Error("validators out of order");
+  const quorum = keys.length - Math.floor((keys.length - 1) / 3);
+  return { keys, bytes: Uint8Array.from(bytes), quorum };
 }
 
 export function readReceipt(bytes) {
   if (bytes.length > RECEIPT_BYTES_MAX) throw new Error("a receipt is not that long");
   return readWhole(bytes, (input) => {
-    input.tuple(8);
-    version(input);
-    const body = input.string(BODY_BYTES_MAX);
-    const witness = input.string(WITNESS_BYTES_MAX);
-    const [result, leaf] = input.exact(() => readResult(input));
-    return {
-      body: { bytes: body, ...readWhole(body, readBody) },
-      witness: { bytes: witness, entries: readWhole(witness, readWitness) },
-      result: { ...result, bytes: leaf },
-      path: readPath(input),
-      header: readHeader(input),
-      descendants: input.list(DESCENDANTS_MAX, () => readHeader(input)),
-      finality: readFinality(input),
-    };
+    if (input.array(9) === 8) return { ...readPlain(input, 1n), changes: [] };
+    const receipt = readPlain(input, 2n);
+    const changes = input.list(CHANGES_MAX, () => {
+      input.tuple(8);
+      return readPlain(input, 1n);
+    });
+    if (changes.length === 0) throw new Error("a list of changes without any");
+    return { ...receipt, changes };
   });
+}
+
+// The fields of a receipt without changes of the validator set.
+function readPlain(input, expected) {
+  if (input.number() !== expected) throw new Error("a version that is not known here");
+  const body = input.string(BODY_BYTES_MAX);
+  const witness = input.string(WITNESS_BYTES_MAX);
+  const [result, leaf] = input.exact(() => readResult(input));
+  return {
+    body: { bytes: body, ...readWhole(body, readBody) },
+    witness: { bytes: witness, entries: readWhole(witness, readWitness) },
+    result: { ...result, bytes: leaf },
+    path: readPath(input),
+    header: readHeader(input),
+    descendants: input.list(DESCENDANTS_MAX, () => readHeader(input)),
+    finality: readFinality(input),
+  };
 }
 
 // Verifies everything. `told` is called with the number of each step, its outcome and a detail, as
@@ -72,7 +103,7 @@ export const STEPS = [
   "The path leads from the result to the root",
   "The header reports that height",
   "Headers follow each other to the certified one",
-  "The validators are those of the genesis file",
+  "The validators follow from the genesis file",
   "A quorum of validators signed that it is final",
   "Whose money it is signed the transaction",
 ];
@@ -95,39 +126,82 @@ export async function verify(receiptBytes, genesisBytes, told) {
     const read = await readGenesis(genesisBytes);
     return [read, `${read.name}: ${bech32m("tlyn", read.network)}`];
   });
-  const { receipt, id } = await step(async () => {
-    const read = readReceipt(receiptBytes);
-    require(same(read.body.network, genesis.network), "it is of another network");
-    const made = await labelled("tallystick/tx/1", read.body.bytes);
-    return [{ receipt: read, id: made }, bech32m("tlyt", made)];
+  let receipt;
+  const id = await step(() => {
+    receipt = readReceipt(receiptBytes);
+    return checkBody(receipt, genesis);
   });
-  await step(async () => {
-    const witness = await labelled("tallystick/witness/1", receipt.witness.bytes);
-    require(same(receipt.result.id, id), "the result is of another transaction");
-    require(same(receipt.result.witnessHash, witness), "the result is of another witness");
-    const { failure, height } = receipt.result;
-    return [null, failure === 0 ? `success, in block ${height}` : `failure ${failure}, in block ${height}`];
-  });
-  await step(async () => {
-    const root = await rootOf(receipt.result.bytes, receipt.path);
-    require(same(root, receipt.header.resultsRoot), "the path leads to another root");
-    return [null, `${receipt.path.siblings.length} hashes to ${hex(root)}`];
-  });
-  await step(async () => {
-    const { height } = receipt.result;
-    require(height > 0n && height <= receipt.header.executedHeight, "that height was not executed");
-    return [null, `block ${receipt.header.height} reports up to ${receipt.header.executedHeight}`];
-  });
+  await step(() => checkResult(receipt, id));
+  await step(() => checkPath(receipt));
+  await step(() => checkHeight(receipt));
   const certified = await step(() => follow(receipt));
-  await step(async () => {
-    const set = await labelled("tallystick/validator-set/1", genesis.set);
-    require(same(certified.validatorSetHash, set), "other validators vote on this header");
-    require(certified.epoch === receipt.finality.epoch, "the certificate is of another epoch");
-    return [null, `${genesis.validators.length} validators, ${genesis.quorum} must agree`];
+  const set = await step(async () => {
+    const sets = await followChanges(receipt.changes, genesis);
+    require(sets.at(-1).from <= certified.epoch, "a change of the validators is of a later epoch");
+    return checkSet(receipt, genesis, sets, certified);
   });
-  await step(() => checkFinality(receipt.finality, genesis, certified));
+  await step(() => checkFinality(receipt.finality, genesis, set, certified));
   await step(() => checkWitness(receipt.witness.entries, id));
   return { id: bech32m("tlyt", id), genesis, receipt, isSuccess: receipt.result.failure === 0 };
+}
+
+// The validator sets from genesis on, each with the epoch from which it is in force. Every change
+// is a receipt of its own, which the set before it certified.
+async function followChanges(changes, genesis) {
+  const sets = [{ from: 0n, set: genesis.set }];
+  for (const change of changes) {
+    const [id] = await checkBody(change, genesis);
+    await checkResult(change, id);
+    await checkPath(change);
+    await checkHeight(change);
+    const [certified] = await follow(change);
+    const [set] = await checkSet(change, genesis, sets, certified);
+    await checkFinality(change.finality, genesis, set, certified);
+    await checkWitness(change.witness.entries, id);
+    const from = change.result.height / genesis.epochBlocks + 2n;
+    const next = change.body.action.set;
+    require(next && change.result.failure === 0, "a transaction that changed no validators");
+    require(from > sets.at(-1).from, "changes of the validators are not in order");
+    sets.push({ from, set: next });
+  }
+  return sets;
+}
+
+async function checkBody({ body }, genesis) {
+  require(same(body.network, genesis.network), "it is of another network");
+  const id = await labelled("tallystick/tx/1", body.bytes);
+  return [id, bech32m("tlyt", id)];
+}
+
+async function checkResult({ result, witness }, id) {
+  const hash = await labelled("tallystick/witness/1", witness.bytes);
+  require(same(result.id, id), "the result is of another transaction");
+  require(same(result.witnessHash, hash), "the result is of another witness");
+  const { failure, height } = result;
+  return [null, failure === 0 ? `success, in block ${height}` : `failure ${failure}, in block ${height}`];
+}
+
+async function checkPath({ result, path, header }) {
+  const root = await rootOf(result.bytes, path);
+  require(same(root, header.resultsRoot), "the path leads to another root");
+  return [null, `${path.siblings.length} hashes to ${hex(root)}`];
+}
+
+async function checkHeight({ result: { height }, header }) {
+  require(height > 0n && height <= header.executedHeight, "that height was not executed");
+  return [null, `block ${header.height} reports up to ${header.executedHeight}`];
+}
+
+// The set of the certified header's epoch, among those that are known.
+async function checkSet({ finality }, genesis, sets, certified) {
+  const { epoch } = certified;
+  const { set } = sets.findLast(({ from }) => from <= epoch);
+  const hash = await labelled("tallystick/validator-set/1", set.bytes);
+  require(same(certified.validatorSetHash, hash), "other validators vote on this header");
+  require(epoch === certified.height / genesis.epochBlocks, "the header is of another epoch");
+  require(epoch === finality.epoch, "the certificate is of another epoch");
+  const changes = sets.length === 1 ? "" : ` after ${sets.length - 1} changes`;
+  return [set, `${set.keys.length} validators${changes}, ${set.quorum} must agree`];
 }
 
 // Follows the descendants to the header that the certificate is for.
@@ -143,16 +217,16 @@ async function follow(receipt) {
   return [{ ...tip, id: tipId }, `block ${tip.height}: ${hex(tipId)}`];
 }
 
-async function checkFinality(finality, genesis, certified) {
+async function checkFinality(finality, genesis, set, certified) {
   const { signers, signatures } = finality;
   require(signers.length === signatures.length, "signers and signatures differ in number");
   const rising = signers.every((signer, place) => place === 0 || signers[place - 1] < signer);
   require(rising, "signers are not in order");
-  require(signers.length >= genesis.quorum, "too few signed");
+  require(signers.length >= set.quorum, "too few signed");
   const message = finalityMessage(finality, genesis.network, certified.id);
   for (const [place, signer] of signers.entries()) {
-    const key = genesis.validators[Number(signer)];
-    require(signer < BigInt(genesis.validators.length), `there is no validator ${signer}`);
+    const key = set.keys[Number(signer)];
+    require(signer < BigInt(set.keys.length), `there is no validator ${signer}`);
     const holds = await verifySignature(key, signatures[place], message);
     require(holds, `the signature of validator ${signer} is wrong`);
   }
@@ -200,17 +274,21 @@ function readBody(input) {
   return { network, account, validUntil, action: readAction(input) };
 }
 
-// The action's name, and the lines of the actions that pay.
+// The action's name, the lines of the actions that pay, and the validators of their change.
 function readAction(input) {
   const fields = input.array(5);
   const number = input.small();
   const name = ACTIONS[number - 1];
   if (!name) throw new Error("an action that is not known here");
-  if (number !== 4 && number !== 8) {
+  if (number === VALIDATORS_CHANGE) {
+    if (fields !== 2) throw new Error("an action with other fields");
+    return { name, lines: [], set: readSet(input) };
+  }
+  if (number !== TRANSFER && number !== REMIT) {
     for (let left = fields - 1; left > 0; left -= 1) input.skip();
     return { name, lines: [] };
   }
-  if (fields !== (number === 4 ? 3 : 5)) throw new Error("an action with other fields");
+  if (fields !== (number === TRANSFER ? 3 : 5)) throw new Error("an action with other fields");
   const currency = input.text(8);
   const lines = input.list(LINES_MAX, () => {
     input.tuple(3);
@@ -249,7 +327,8 @@ function readPath(input) {
 function readHeader(input) {
   const [header, bytes] = input.exact(() => {
     input.tuple(13);
-    version(input);
+    const rules = input.number();
+    if (rules !== 1n && rules !== 2n) throw new Error("rules that are not known here");
     return {
       epoch: input.number(),
       height: input.number(),

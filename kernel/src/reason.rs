@@ -97,6 +97,7 @@ reasons! {
         CodeNotFound = 120 "code_not_found" "The image holds no QR code that can be read."
         GenesisMalformed = 121 "genesis_malformed" "The genesis file is not usable."
         SealUnreadable = 122 "seal_unreadable" "The sealed bytes do not open with this key."
+        ValidatorsMalformed = 123 "validators_malformed" "A validator set is one to 64 different Ed25519 keys."
     }
     Witness {
         SignatureInvalid = 200 "signature_invalid" "A signature does not verify."
@@ -113,6 +114,7 @@ reasons! {
         NotYetValid = 301 "not_yet_valid" "It is not valid yet."
         ValidityTooLong = 302 "validity_too_long" "It would stay valid for longer than is allowed."
         ClockBehind = 303 "clock_behind" "The block's time lies before its parent's."
+        ActivationTooSoon = 304 "activation_too_soon" "New rules take force two epochs after they were decided at the earliest."
     }
     Authority {
         AccountUnknown = 400 "account_unknown" "There is no such account."
@@ -123,6 +125,7 @@ reasons! {
         NotMandate = 405 "not_mandate" "The signing key is not the mandate that the reserve is locked to."
         PayeeNotAllowed = 406 "payee_not_allowed" "The lock does not allow this payee."
         MandateCapExceeded = 407 "mandate_cap_exceeded" "The payment is above the cap that the lock sets."
+        NotOperators = 408 "not_operators" "Only the operators of the network may do this."
     }
     Claims {
         ReserveUnknown = 500 "reserve_unknown" "There is no such reserve: it was never opened, or it is spent."
@@ -135,6 +138,8 @@ reasons! {
         OutputInFlight = 507 "output_in_flight" "What it spends is made by a transaction that is not final yet."
         UnlockPending = 508 "unlock_pending" "An unlock was requested before."
         TermsDiffer = 509 "terms_differ" "The reserves differ in lock or expiry, so that none can be re-opened from their change."
+        ChangePending = 510 "change_pending" "Another validator set was decided in the same epoch."
+        RulesNotNext = 511 "rules_not_next" "Rules are followed by the next version only, and at a greater height."
     }
     Funds {
         InsufficientFunds = 600 "insufficient_funds" "The free balance is too small."
@@ -155,6 +160,8 @@ reasons! {
         RootMismatch = 706 "root_mismatch" "A root in the header differs from the one that was computed."
         HeaderMismatch = 707 "header_mismatch" "The header does not follow from its parent."
         EntryNotAllowed = 708 "entry_not_allowed" "The block holds an entry that it must not hold."
+        ValidatorChainBroken = 709 "validator_chain_broken" "The changes of the validator set do not lead from one to the next."
+        RulesMismatch = 710 "rules_mismatch" "The block follows other rules than those in force at its height."
     }
     Certificate {
         ChainIncomplete = 800 "chain_incomplete" "No chain leads from the certificate to a trust anchor."
@@ -247,6 +254,7 @@ reasons! {
     }
     FeatureOff {
         FeatureOff = 1400 "feature_off" "This feature is switched off here."
+        RulesUnknown = 1401 "rules_unknown" "The network's rules have a version that this program does not know; install a newer one."
     }
     CommandLine {
         UsageWrong = 1500 "usage_wrong" "The command line is not understood."
@@ -311,6 +319,6 @@ mod tests {
                 hash.number(u64::from(reason.number())).part(reason.code().as_bytes())
             })
             .finish();
-        assert_eq!(hex::encode(&digest[..8]), "927afa5d4df8c575");
+        assert_eq!(hex::encode(&digest[..8]), "62ad2a115220a04d");
     }
 }

@@ -67,6 +67,7 @@ impl Chain {
                 block_entries_max: PAYMENTS,
                 idle_interval: DurationMs::seconds(5),
                 checkpoint_interval: 1_000,
+                governance: None,
             },
         };
         let state = State::genesis(&genesis);

@@ -3,14 +3,15 @@
 //! Between checkpoints nothing is hashed but results: a receipt needs no more. It is only noted
 //! which entries changed and what they were; at a checkpoint they are folded into the tree, so that
 //! a checkpoint costs what has changed and not what there is. The tree holds accounts, free
-//! balances, currencies and reserves; remembered transactions follow from the retained blocks and
-//! are not in it.
+//! balances, currencies, reserves and what the operators decided; remembered transactions follow
+//! from the retained blocks and are not in it.
 
 use std::collections::BTreeMap;
 
 use tallystick_kernel::{AccountId, Codec, CurrencyCode, Digest, Reason, ReserveId};
 use tallystick_proofs::state_proof::StateProof;
 
+use crate::governance::decided;
 use crate::state::State;
 use crate::state_key;
 use crate::state_tree::{Leaf, StateTree, Write};
@@ -26,6 +27,10 @@ pub enum Place {
     Currency(CurrencyCode),
     /// A reserve; no entry when it is used up.
     Reserve(ReserveId),
+    /// The version of the rules decided for a height; no entry for genesis'.
+    Rules(u64),
+    /// The validator set decided for an epoch; no entry for genesis'.
+    Validators(u64),
 }
 
 /// The tree, and what has changed since it was brought up to date.
@@ -44,6 +49,8 @@ impl Place {
             Place::Balance(account, currency) => state_key::balance(account, currency),
             Place::Currency(code) => state_key::currency(code),
             Place::Reserve(id) => state_key::reserve(id),
+            Place::Rules(height) => state_key::rules(*height),
+            Place::Validators(epoch) => state_key::validators(*epoch),
         }
     }
 
@@ -56,6 +63,10 @@ impl Place {
             }
             Place::Currency(code) => state.currencies.get(code).map(Codec::to_bytes),
             Place::Reserve(id) => state.reserves.get(id).map(Codec::to_bytes),
+            Place::Rules(height) => decided(&state.governance.rules, *height).map(Codec::to_bytes),
+            Place::Validators(epoch) => {
+                decided(&state.governance.sets, *epoch).map(Codec::to_bytes)
+            }
         }
     }
 }
@@ -77,7 +88,9 @@ pub(crate) fn places(state: &State) -> impl Iterator<Item = Place> + '_ {
     let balances = state.balances.keys().map(|(id, code)| Place::Balance(*id, *code));
     let currencies = state.currencies.keys().map(|code| Place::Currency(*code));
     let reserves = state.reserves.keys().map(|id| Place::Reserve(*id));
-    accounts.chain(balances).chain(currencies).chain(reserves)
+    let rules = state.governance.rules.range(1..).map(|(height, _)| Place::Rules(*height));
+    let sets = state.governance.sets.range(1..).map(|(epoch, _)| Place::Validators(*epoch));
+    accounts.chain(balances).chain(currencies).chain(reserves).chain(rules).chain(sets)
 }
 
 fn tree_of(state: &State) -> StateTree {

@@ -8,14 +8,21 @@ use tallystick_kernel::{
     AccountId, Codec, CurrencyCode, Reader, Reason, ReserveId, TimeMs, TransactionId, Writer,
 };
 use tallystick_proofs::action::Action;
+use tallystick_proofs::header::RULES_VERSION_MAX;
 use tallystick_proofs::transaction::{Body, Transaction, account_id, reserve_id};
 
 use crate::actions::spender::{Spender, Use};
 use crate::state::State;
 
-/// Which rules are in force. Only tests that show what a rule is for switch one off.
+/// The first version of the rules by which [`check_authority`] is judged.
+pub(crate) const AUTHORITY_JUDGED: u64 = 2;
+
+/// Which rules a program knows. Only tests that show what a rule is for switch one off, or know
+/// fewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
+    /// The newest version that is known.
+    pub version_max: u64,
     /// Whether two transactions of a block, or of it and its unexecuted ancestors, may not share a
     /// claim, and a claim must be alive.
     pub claims: bool,
@@ -35,6 +42,8 @@ pub enum Cell {
     FreeBalance(AccountId, CurrencyCode),
     /// How much of a currency exists.
     Supply(CurrencyCode),
+    /// What the operators decide.
+    Governance,
 }
 
 /// Public money added to a free balance: commutes with everything.
@@ -89,6 +98,9 @@ pub fn touches(body: &Body) -> Touches {
         }
         Action::ReserveClose { .. } => all.credits.push(credit(account, None)),
         Action::UnlockRequest { .. } => {}
+        Action::ValidatorsChange { .. } | Action::RulesActivate { .. } => {
+            all.cells.push(Cell::Governance);
+        }
         Action::Remit { currency, lines, .. } => {
             all.credits.extend(lines.iter().map(|line| credit(line.payee, Some(*currency))));
             all.credits.push(credit(account, Some(*currency)));
@@ -151,6 +163,30 @@ pub fn check_claims(
     })
 }
 
+/// Whether the signers control the account at `height`, for every action: else anybody could use
+/// up somebody's transaction by listing it with a witness of his own.
+///
+/// Returns [`Reason::AccountUnknown`], and the reasons of `Owners::allow`; a remit may be signed by
+/// one foreign key, which [`check_claims`] judges.
+pub(crate) fn check_authority(
+    state: &State,
+    transaction: &Transaction,
+    height: u64,
+) -> Result<(), Reason> {
+    let body = &transaction.body;
+    if let Action::AccountOpen { owners } = &body.action {
+        return owners.allow(transaction.witness.signers());
+    }
+    let account = state
+        .account(&body.account)
+        .filter(|account| account.created_height <= height)
+        .ok_or(Reason::AccountUnknown)?;
+    match Use::of(&body.action) {
+        Some(wanted) => Spender::of(account, &transaction.witness, wanted).map(drop),
+        None => account.owners.allow(transaction.witness.signers()),
+    }
+}
+
 fn reserves_named(action: &Action) -> &[ReserveId] {
     match action {
         Action::ReserveClose { reserves }
@@ -162,7 +198,14 @@ fn reserves_named(action: &Action) -> &[ReserveId] {
 
 impl Default for Rules {
     fn default() -> Self {
-        Rules { claims: true }
+        Rules { version_max: RULES_VERSION_MAX, claims: true }
+    }
+}
+
+impl Rules {
+    /// [`Reason::RulesUnknown`] for a version that is not known.
+    pub fn check_known(&self, version: u64) -> Result<(), Reason> {
+        if version <= self.version_max { Ok(()) } else { Err(Reason::RulesUnknown) }
     }
 }
 

@@ -8,6 +8,7 @@ use tallystick_proofs::genesis::Genesis;
 
 use crate::conservation;
 use crate::entry::{Account, Currency, Executed, Reserve};
+use crate::governance::DecidedSet;
 use crate::receipts::{encode_results, results_at};
 use crate::recent::Recent;
 use crate::state::{Head, State};
@@ -30,6 +31,7 @@ impl State {
         state.head = decode_head(&head, &state.chain.network)?;
         load_accounts(&mut state, store)?;
         load_money(&mut state, store)?;
+        load_governance(&mut state, store)?;
         load_memory(&mut state, store)?;
         state.totals = conservation::count(&state)?;
         state.check_totals()?;
@@ -59,6 +61,12 @@ impl State {
         }
         for (id, reserve) in &self.reserves {
             changes.push(change(state_key::reserve(id), reserve.to_bytes()));
+        }
+        for (height, version) in self.governance.rules.range(1..) {
+            changes.push(change(state_key::rules(*height), version.to_bytes()));
+        }
+        for (epoch, set) in self.governance.sets.range(1..) {
+            changes.push(change(state_key::validators(*epoch), set.to_bytes()));
         }
         for (id, executed) in &self.executed {
             changes.push(change(state_key::executed(id), executed.to_bytes()));
@@ -99,6 +107,19 @@ fn load_money(state: &mut State, store: &dyn StateStore) -> Result<(), Reason> {
         let reserve = entry::<Reserve>(value)?;
         state.reserves_by_account.insert((reserve.account, id));
         state.reserves.insert(id, reserve);
+        Ok(())
+    })
+}
+
+fn load_governance(state: &mut State, store: &dyn StateStore) -> Result<(), Reason> {
+    store.scan(state_key::RULES, &mut |key, value| {
+        let height = state_key::height_after(state_key::RULES, key)?;
+        state.governance.rules.insert(height, entry::<u64>(value)?);
+        Ok(())
+    })?;
+    store.scan(state_key::VALIDATORS, &mut |key, value| {
+        let epoch = state_key::height_after(state_key::VALIDATORS, key)?;
+        state.governance.sets.insert(epoch, entry::<DecidedSet>(value)?);
         Ok(())
     })
 }

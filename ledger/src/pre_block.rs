@@ -13,7 +13,7 @@ use tallystick_proofs::transaction::Transaction;
 
 use crate::claims::{Claim, Rules, claims};
 use crate::mempool::Pool;
-use crate::state::{Chain, State};
+use crate::state::State;
 
 /// A block between the executed ones and the one to be made or judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,23 +59,24 @@ impl Ancestor {
 /// Block zero, which everyone makes from the genesis file and nobody votes on.
 pub fn genesis_header(genesis: &Genesis) -> Header {
     let state = State::genesis(genesis);
-    genesis_header_with(&state.chain, genesis.time, state.head.checkpoint_root)
+    genesis_header_with(genesis, state.head.checkpoint_root)
 }
 
-pub(crate) fn genesis_header_with(chain: &Chain, time: TimeMs, root: Digest) -> Header {
+pub(crate) fn genesis_header_with(genesis: &Genesis, root: Digest) -> Header {
     Header {
+        version: genesis.parameters.rules_version(),
         epoch: 0,
         height: 0,
         previous: BlockId([0; 32]),
-        time,
+        time: genesis.time,
         proposer: 0,
         transactions_root: entries_root(&[]),
         count: 0,
         executed_height: 0,
         results_root: crate::receipts::results_root([]),
         checkpoint_root: root,
-        validator_set_hash: chain.validator_set_hash,
-        parameters_hash: chain.parameters_hash,
+        validator_set_hash: genesis.validators.hash(),
+        parameters_hash: genesis.parameters.hash(),
     }
 }
 
@@ -85,7 +86,9 @@ pub(crate) fn genesis_header_with(chain: &Chain, time: TimeMs, root: Digest) -> 
 /// state's head. When execution lags more than 8 heights behind, it is empty.
 ///
 /// Returns [`Reason::NotReady`] when the parent reports more than this node has executed, when the
-/// parent is below the head, or when an ancestor is missing: this node cannot propose here.
+/// parent is below the head, when an ancestor is missing, or when a block of the epochs before is
+/// not executed: this node cannot propose here. Returns [`Reason::RulesUnknown`] when the height
+/// follows rules that this program does not know.
 pub fn build(
     state: &State,
     pool: &Pool,
@@ -101,13 +104,19 @@ pub fn build(
         return Err(Reason::NotReady);
     }
     let height = parent.height + 1;
+    if unexecuted_epoch(state, height).is_some() {
+        return Err(Reason::NotReady);
+    }
+    context.rules.check_known(state.governance.rules_version(height))?;
     let time = context.now.max(parent.time);
     let lags = height - executed_height > EXECUTION_LAG_MAX;
     let entries_max = if lags { 0 } else { state.chain.parameters.block_entries_max };
     let entries = pool.select(state, context.ancestors, time, entries_max as usize);
     let results_root = state.results_root(parent.executed_height, executed_height);
+    let epoch = state.chain.parameters.epoch_of(height);
     let header = Header {
-        epoch: parent.epoch,
+        version: state.governance.rules_version(height),
+        epoch,
         height,
         previous: parent.id(),
         time,
@@ -117,10 +126,18 @@ pub fn build(
         executed_height,
         results_root: results_root.ok_or(Reason::NotReady)?,
         checkpoint_root: state.head.checkpoint_root,
-        validator_set_hash: state.chain.validator_set_hash,
+        validator_set_hash: state.governance.validators(epoch).hash(),
         parameters_hash: state.chain.parameters_hash,
     };
     Ok((header, entries))
+}
+
+/// The height that must be executed before a block at `height` can be made or judged, if it is not:
+/// the last one of the epochs before, for these decide who its validators are and its rules.
+pub(crate) fn unexecuted_epoch(state: &State, height: u64) -> Option<u64> {
+    let parameters = &state.chain.parameters;
+    let last = parameters.first_of(parameters.epoch_of(height)).saturating_sub(1);
+    (last > state.height()).then_some(last)
 }
 
 /// The lowest height between the head and the block for which the context has no ancestor.

@@ -55,7 +55,7 @@ pub fn receipt(
         results.extend(results_at(store, height)?);
     }
     let (result, path) = result_path(&results, &transaction.id()).ok_or(Reason::NotFound)?;
-    Ok(Receipt { transaction, result, path, header, descendants, finality })
+    Ok(Receipt { transaction, result, path, header, descendants, finality, changes: Vec::new() })
 }
 
 /// The successful transactions that paid `payee` under `reference`, in the order of their ids, at

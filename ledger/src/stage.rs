@@ -12,7 +12,8 @@ use tallystick_kernel::{
 use crate::checkpoint::Place;
 use crate::conservation::Totals;
 use crate::entry::{Account, Currency, Reserve};
-use crate::state::State;
+use crate::governance::{DecidedSet, Governance};
+use crate::state::{Chain, State};
 use crate::state_key;
 
 /// Changed keys and their values of a whole block; the last write to a key stands.
@@ -34,6 +35,8 @@ pub(crate) struct Writes {
     supplies: BTreeMap<CurrencyCode, Amount>,
     reserves: BTreeMap<ReserveId, Option<Reserve>>,
     references: Vec<(AccountId, Reference)>,
+    set: Option<(u64, DecidedSet)>,
+    rules: Option<(u64, u64)>,
 }
 
 impl<'s> Stage<'s> {
@@ -48,6 +51,26 @@ impl<'s> Stage<'s> {
 
     pub(crate) fn time(&self) -> TimeMs {
         self.time
+    }
+
+    /// What the genesis file fixes.
+    pub(crate) fn chain(&self) -> &'s Chain {
+        self.state.chain()
+    }
+
+    /// What the operators have decided before this transaction.
+    pub(crate) fn governance(&self) -> &'s Governance {
+        self.state.governance()
+    }
+
+    /// Decides the validator set from an epoch on.
+    pub(crate) fn decide_set(&mut self, epoch: u64, set: DecidedSet) {
+        self.writes.set = Some((epoch, set));
+    }
+
+    /// Decides the version of the rules from a height on.
+    pub(crate) fn decide_rules(&mut self, height: u64, version: u64) {
+        self.writes.rules = Some((height, version));
     }
 
     /// An account that stood before this transaction, or [`Reason::AccountUnknown`].
@@ -155,6 +178,16 @@ impl State {
         for (payee, reference) in writes.references {
             changes.insert(state_key::reference(&payee, &reference, id), Some(Vec::new()));
         }
+        if let Some((epoch, set)) = writes.set {
+            self.note_change(Place::Validators(epoch), None::<&DecidedSet>);
+            changes.insert(state_key::validators(epoch), Some(set.to_bytes()));
+            self.governance.sets.insert(epoch, set);
+        }
+        if let Some((height, version)) = writes.rules {
+            self.note_change(Place::Rules(height), None::<&u64>);
+            changes.insert(state_key::rules(height), Some(version.to_bytes()));
+            self.governance.rules.insert(height, version);
+        }
     }
 
     fn write_balance(
@@ -244,6 +277,7 @@ mod tests {
                 block_entries_max: 1,
                 idle_interval: DurationMs(100),
                 checkpoint_interval: 1,
+                governance: None,
             },
         };
         (State::genesis(&genesis), Genesis::account_id(0, &genesis.accounts[0]), currency)

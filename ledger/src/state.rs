@@ -14,6 +14,7 @@ use tallystick_proofs::genesis::{Genesis, Parameters};
 use crate::checkpoint::Checkpoint;
 use crate::conservation::Totals;
 use crate::entry::{Account, Currency, Executed, Reserve};
+use crate::governance::Governance;
 use crate::pre_block::genesis_header_with;
 use crate::recent::Recent;
 
@@ -22,10 +23,8 @@ use crate::recent::Recent;
 pub struct Chain {
     /// The network.
     pub network: NetworkId,
-    /// How many validators there are.
-    pub validators: u64,
-    /// The hash of the validator set.
-    pub validator_set_hash: Digest,
+    /// The account whose owners change validators and rules, if there is one.
+    pub operators: Option<AccountId>,
     /// The parameters.
     pub parameters: Parameters,
     /// The hash of the parameters.
@@ -62,6 +61,7 @@ pub struct State {
     pub(crate) executed: BTreeMap<TransactionId, Executed>,
     pub(crate) executed_by_time: BTreeSet<(TimeMs, TransactionId)>,
     pub(crate) recent: BTreeMap<u64, Recent>,
+    pub(crate) governance: Governance,
     pub(crate) checkpoint: Checkpoint,
 }
 
@@ -81,7 +81,7 @@ impl State {
             state.totals.insert(currency.code, Totals::default());
         }
         state.head.checkpoint_root = state.rebuild_checkpoint();
-        let header = genesis_header_with(&state.chain, genesis.time, state.head.checkpoint_root);
+        let header = genesis_header_with(genesis, state.head.checkpoint_root);
         state.head.block = header.id();
         let record = Recent {
             block: state.head.block,
@@ -100,8 +100,7 @@ impl State {
         State {
             chain: Chain {
                 network: genesis.network(),
-                validators: genesis.validators.count() as u64,
-                validator_set_hash: genesis.validators.hash(),
+                operators: genesis.operators(),
                 parameters: genesis.parameters.clone(),
                 parameters_hash: genesis.parameters.hash(),
             },
@@ -121,6 +120,7 @@ impl State {
             executed: BTreeMap::new(),
             executed_by_time: BTreeSet::new(),
             recent: BTreeMap::new(),
+            governance: Governance::new(genesis),
             checkpoint: Checkpoint::empty(),
         }
     }
@@ -128,6 +128,16 @@ impl State {
     /// What the genesis file fixes.
     pub fn chain(&self) -> &Chain {
         &self.chain
+    }
+
+    /// What the operators have decided.
+    pub fn governance(&self) -> &Governance {
+        &self.governance
+    }
+
+    /// The epoch of the block after the head.
+    pub fn next_epoch(&self) -> u64 {
+        self.chain.parameters.epoch_of(self.head.height.saturating_add(1))
     }
 
     /// How far execution has come.

@@ -43,6 +43,10 @@ pub const RECENT: &[u8] = b"state/recent/";
 pub const REFERENCE: &[u8] = b"state/reference/";
 /// Prefix of reserves.
 pub const RESERVE: &[u8] = b"state/reserve/";
+/// Prefix of the versions of the rules, by the height from which each is in force.
+pub const RULES: &[u8] = b"state/rules/";
+/// Prefix of the validator sets, by the epoch from which each is in force.
+pub const VALIDATORS: &[u8] = b"state/validators/";
 /// Prefix of the results of each height, kept for receipts.
 pub const RESULTS: &[u8] = b"state/results/";
 
@@ -89,6 +93,16 @@ pub fn reserve(id: &ReserveId) -> Vec<u8> {
 /// The key of the results of one height.
 pub fn results(height: u64) -> Vec<u8> {
     [RESULTS, &height.to_be_bytes()].concat()
+}
+
+/// The key of the version of the rules in force from a height on.
+pub fn rules(height: u64) -> Vec<u8> {
+    [RULES, &height.to_be_bytes()].concat()
+}
+
+/// The key of the validator set in force from an epoch on.
+pub fn validators(epoch: u64) -> Vec<u8> {
+    [VALIDATORS, &epoch.to_be_bytes()].concat()
 }
 
 /// The 32 bytes that follow `prefix` in `key`; [`Reason::StorageCorrupt`] for a key of another

@@ -13,8 +13,8 @@ use tallystick_kernel::{DurationMs, Reason, TimeMs, TransactionId};
 use tallystick_proofs::header::{Entry, Header, entries_root};
 use tallystick_proofs::transaction::{Body, Transaction};
 
-use crate::claims::{Claim, check_claims, claims};
-use crate::pre_block::{Ancestor, BlockContext, missing_ancestor};
+use crate::claims::{AUTHORITY_JUDGED, Claim, check_authority, check_claims, claims};
+use crate::pre_block::{Ancestor, BlockContext, missing_ancestor, unexecuted_epoch};
 use crate::state::State;
 
 /// What a node has of a block's entry.
@@ -55,12 +55,17 @@ pub enum Waiting {
 
 /// Judges a block.
 ///
-/// Checks, in this order: the header's form against its parent ([`Reason::HeaderMismatch`],
-/// [`Reason::ClockBehind`], [`Reason::TooLarge`], [`Reason::RootMismatch`],
+/// It first waits until all blocks of earlier epochs are executed: they say who the validators are
+/// and which rules are in force. Checks, in this order: the header's form against its parent
+/// ([`Reason::HeaderMismatch`], [`Reason::RulesMismatch`], [`Reason::ClockBehind`], [`Reason::TooLarge`], [`Reason::RootMismatch`],
 /// [`Reason::ValidatorSetMismatch`], [`Reason::EntryNotAllowed`], [`Reason::NamedTwice`]); then it
 /// may wait; then the roots ([`Reason::RootMismatch`]); then each entry in order: its bytes,
-/// [`Reason::Expired`], [`Reason::ValidityTooLong`], [`Reason::AlreadyExecuted`],
-/// [`Reason::ClaimTaken`], and the reasons of [`check_claims`].
+/// [`Reason::Expired`], [`Reason::ValidityTooLong`], [`Reason::AlreadyExecuted`], from version 2 of
+/// the rules on the reasons of [`check_authority`], [`Reason::ClaimTaken`], and the reasons of
+/// [`check_claims`].
+///
+/// The first block of an epoch reports every block of the epochs before: so the set that decided
+/// its successor also certifies that it did.
 pub fn check(
     state: &State,
     context: &BlockContext<'_>,
@@ -94,6 +99,9 @@ fn judge(
     entries: &[Entry],
     bodies: &dyn Fn(&Entry) -> Found,
 ) -> Result<(), Stop> {
+    if let Some(height) = unexecuted_epoch(state, context.parent.height + 1) {
+        return Err(Stop::Wait(Waiting::Execution(height)));
+    }
     check_header(state, context, header, entries)?;
     if let Some(known) = is_final(state, context, header) {
         return if known { Ok(()) } else { Err(Reason::HeaderMismatch.into()) };
@@ -114,6 +122,9 @@ fn judge(
     for (entry, transaction) in entries.iter().zip(&transactions) {
         check_time(&transaction.body, header.time)?;
         taken.check_id(state, &entry.id)?;
+        if header.version >= AUTHORITY_JUDGED {
+            check_authority(state, transaction, header.executed_height)?;
+        }
         if context.rules.claims {
             taken.take(&transaction.body)?;
             check_claims(state, transaction, header.executed_height, header.time)?;
@@ -129,16 +140,22 @@ fn check_header(
     entries: &[Entry],
 ) -> Result<(), Reason> {
     let (chain, parent) = (state.chain(), context.parent);
+    let epoch = chain.parameters.epoch_of(header.height);
+    let validators = state.governance().validators(epoch);
     let follows = header.height == parent.height + 1
         && header.previous == parent.id()
-        && header.epoch == parent.epoch
+        && header.epoch == epoch
         && header.proposer == context.proposer
-        && header.proposer < chain.validators
+        && header.proposer < validators.count() as u64
         && header.count == entries.len() as u64
         && header.executed_height >= parent.executed_height
-        && header.executed_height <= parent.height;
+        && header.executed_height <= parent.height
+        && (epoch == parent.epoch || header.executed_height == parent.height);
     if !follows {
         return Err(Reason::HeaderMismatch);
+    }
+    if header.version != state.governance().rules_version(header.height) {
+        return Err(Reason::RulesMismatch);
     }
     if header.time < parent.time {
         return Err(Reason::ClockBehind);
@@ -149,7 +166,7 @@ fn check_header(
     if header.transactions_root != entries_root(entries) {
         return Err(Reason::RootMismatch);
     }
-    if header.validator_set_hash != chain.validator_set_hash
+    if header.validator_set_hash != validators.hash()
         || header.parameters_hash != chain.parameters_hash
     {
         return Err(Reason::ValidatorSetMismatch);

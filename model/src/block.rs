@@ -10,12 +10,20 @@ use crate::questions::{is_locked, own_reserve, remitter, signed_by, usable};
 /// How far ahead `valid_until` may lie, in milliseconds.
 const VALIDITY_MS: u64 = 10 * 60 * 1000;
 
-/// Judges the entries one after another; `ancestors` are those that are not yet executed.
+/// Where a block stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'p> {
+    pub(crate) version: u64,
+    pub(crate) time_ms: u64,
+    /// Those that are not yet executed.
+    pub(crate) ancestors: &'p [&'p Transaction],
+}
+
+/// Judges the entries one after another.
 pub(crate) fn judge(
     past: &History,
     executed: &[TransactionId],
-    time_ms: u64,
-    ancestors: &[&Transaction],
+    Place { version, time_ms, ancestors }: Place<'_>,
     transactions: &[&Transaction],
 ) -> Result<(), Reason> {
     for (place, transaction) in transactions.iter().enumerate() {
@@ -29,6 +37,9 @@ pub(crate) fn judge(
         let id = transaction.id();
         if executed.contains(&id) || ancestors.iter().any(|other| other.id() == id) {
             return Err(Reason::AlreadyExecuted);
+        }
+        if version >= 2 {
+            signers_hold(past, transaction)?;
         }
         for other in ancestors.iter().chain(&transactions[..place]) {
             if named(other).iter().any(|reserve| named(transaction).contains(reserve)) {
@@ -48,6 +59,19 @@ fn named(transaction: &Transaction) -> &[ReserveId] {
         | Action::UnlockRequest { reserves }
         | Action::Remit { reserves, .. } => reserves,
         _ => &[],
+    }
+}
+
+/// From version 2 of the rules on: whether the signers are those whose account it is; a remit may
+/// also be signed by one key that the reserves are locked to.
+fn signers_hold(past: &History, transaction: &Transaction) -> Result<(), Reason> {
+    if let Action::AccountOpen { owners } = &transaction.body.action {
+        return signed_by(owners, transaction);
+    }
+    let owners = past.owners(&transaction.body.account).ok_or(Reason::AccountUnknown)?;
+    match transaction.body.action {
+        Action::Remit { .. } => remitter(owners, transaction).map(drop),
+        _ => signed_by(owners, transaction),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tallystick_kernel::{AccountId, CurrencyCode, ReserveId};
 use tallystick_proofs::action::Lock;
+use tallystick_proofs::genesis::ValidatorSet;
 use tallystick_proofs::owners::Owners;
 
 /// Something that happened.
@@ -16,6 +17,21 @@ pub(crate) enum Fact {
     CurrencyMade {
         code: CurrencyCode,
         authority: AccountId,
+    },
+    /// The owners of an account were named as operators.
+    OperatorsNamed {
+        account: AccountId,
+        epoch_blocks: u64,
+    },
+    /// The validators from an epoch on were decided.
+    SetDecided {
+        epoch: u64,
+        set: ValidatorSet,
+    },
+    /// The rules from a height on were decided.
+    RulesDecided {
+        from_height: u64,
+        version: u64,
     },
     /// Money came into being.
     Minted {
@@ -92,6 +108,30 @@ impl History {
     pub(crate) fn authority(&self, currency: &CurrencyCode) -> Option<AccountId> {
         self.facts.iter().find_map(|(_, fact)| match fact {
             Fact::CurrencyMade { code, authority } if code == currency => Some(*authority),
+            _ => None,
+        })
+    }
+
+    /// The operators' account and the heights of an epoch.
+    pub(crate) fn operators(&self) -> Option<(AccountId, u64)> {
+        self.facts.iter().find_map(|(_, fact)| match fact {
+            Fact::OperatorsNamed { account, epoch_blocks } => Some((*account, *epoch_blocks)),
+            _ => None,
+        })
+    }
+
+    /// The validators that were decided for an epoch, if it begins with new ones.
+    pub(crate) fn set_decided(&self, from: u64) -> Option<&ValidatorSet> {
+        self.facts.iter().find_map(|(_, fact)| match fact {
+            Fact::SetDecided { epoch, set } if *epoch == from => Some(set),
+            _ => None,
+        })
+    }
+
+    /// The last decision on rules: from which height on, and which version.
+    pub(crate) fn rules_decided(&self) -> Option<(u64, u64)> {
+        self.facts.iter().rev().find_map(|(_, fact)| match fact {
+            Fact::RulesDecided { from_height, version } => Some((*from_height, *version)),
             _ => None,
         })
     }

@@ -12,7 +12,7 @@ mod questions;
 use std::collections::BTreeMap;
 
 use tallystick_kernel::{AccountId, CurrencyCode, Reason, ReserveId};
-use tallystick_proofs::genesis::Genesis;
+use tallystick_proofs::genesis::{Genesis, ValidatorSet};
 use tallystick_proofs::header::{Entry, Header};
 use tallystick_proofs::result::TransactionResult;
 use tallystick_proofs::transaction::Transaction;
@@ -42,6 +42,14 @@ impl Model {
             let authority = genesis.authority(&currency.code).unwrap_or(AccountId::NONE);
             facts.push((0, Fact::CurrencyMade { code: currency.code, authority }));
         }
+        if let (Some(account), Some(governance)) =
+            (genesis.operators(), genesis.parameters.governance)
+        {
+            let version = governance.rules_version;
+            let epoch_blocks = governance.epoch_blocks;
+            facts.push((0, Fact::OperatorsNamed { account, epoch_blocks }));
+            facts.push((0, Fact::RulesDecided { from_height: 0, version }));
+        }
         let history = History { facts };
         Model { history, done: Vec::new(), last_time_ms: genesis.time.0 }
     }
@@ -57,7 +65,8 @@ impl Model {
             let judged = if self.is_remembered(entry) {
                 Err(Reason::AlreadyExecuted)
             } else {
-                questions::judge(&self.history, transaction, header.time.0)
+                let at = questions::At { height: header.height, time_ms: header.time.0 };
+                questions::judge(&self.history, transaction, at)
             };
             let result = TransactionResult {
                 id: entry.id,
@@ -76,14 +85,16 @@ impl Model {
         results
     }
 
-    /// Whether a block with these transactions, whose header has this time and reports this height,
-    /// may follow the given unexecuted ones (those above `executed_height`). Claims and times only;
+    /// Whether a block with these transactions, whose header names this version of the rules, has
+    /// this time and reports this height, may follow the given unexecuted ones (those above
+    /// `executed_height`). Claims, signers and times only;
     /// [`Reason`] is that of the first entry that must not be there.
     ///
     /// The model may have executed any height at or above `executed_height`: it looks only at facts
     /// that are not above it.
     pub fn judge_block(
         &self,
+        version: u64,
         executed_height: u64,
         time_ms: u64,
         ancestors: &[&Transaction],
@@ -96,7 +107,8 @@ impl Model {
             .filter(|(result, _)| result.height <= executed_height)
             .map(|(result, _)| result.id)
             .collect();
-        block::judge(&past, &executed, time_ms, ancestors, transactions)
+        let place = block::Place { version, time_ms, ancestors };
+        block::judge(&past, &executed, place, transactions)
     }
 
     /// Every free balance above zero, added up from the whole history.
@@ -112,6 +124,11 @@ impl Model {
     /// How much of a currency was minted and not burned.
     pub fn supply(&self, code: &CurrencyCode) -> u64 {
         u64::try_from(self.history.supply(code)).unwrap_or_default()
+    }
+
+    /// The validators that were decided for an epoch, if it begins with new ones.
+    pub fn validators_from(&self, epoch: u64) -> Option<&ValidatorSet> {
+        self.history.set_decided(epoch)
     }
 
     fn is_remembered(&self, entry: &Entry) -> bool {

@@ -17,8 +17,16 @@ fn ask(holds: bool, reason: Reason) -> Result<(), Reason> {
     if holds { Ok(()) } else { Err(reason) }
 }
 
-/// What the transaction does to this history in a block of this time.
-pub(crate) fn judge(history: &History, transaction: &Transaction, time_ms: u64) -> Facts {
+/// Where a transaction stands.
+#[derive(Clone, Copy)]
+pub(crate) struct At {
+    pub(crate) height: u64,
+    pub(crate) time_ms: u64,
+}
+
+/// What the transaction does to this history in a block of this height and time.
+pub(crate) fn judge(history: &History, transaction: &Transaction, at: At) -> Facts {
+    let time_ms = at.time_ms;
     let (body, id) = (&transaction.body, transaction.id());
     if let Action::AccountOpen { owners } = &body.action {
         signed_by(owners, transaction)?;
@@ -71,7 +79,30 @@ pub(crate) fn judge(history: &History, transaction: &Transaction, time_ms: u64) 
                 Ok(Fact::UnlockAsked { id: *id, unlock_at_ms: time_ms + lock.unlock_delay.0 })
             })
             .collect(),
+        Action::ValidatorsChange { .. } | Action::RulesActivate { .. } => {
+            decide(history, transaction, at.height)
+        }
         Action::AccountOpen { .. } | Action::Remit { .. } => Err(Reason::ActionUnknown),
+    }
+}
+
+/// The questions of what only the operators decide.
+fn decide(history: &History, transaction: &Transaction, height: u64) -> Facts {
+    let (operators, epoch_blocks) = history.operators().ok_or(Reason::NotOperators)?;
+    ask(operators == transaction.body.account, Reason::NotOperators)?;
+    let epoch = height / epoch_blocks + 2;
+    match &transaction.body.action {
+        Action::ValidatorsChange { validators } => {
+            ask(history.set_decided(epoch).is_none(), Reason::ChangePending)?;
+            Ok(vec![Fact::SetDecided { epoch, set: validators.clone() }])
+        }
+        Action::RulesActivate { version, height: from_height } => {
+            let (last_height, last) = history.rules_decided().unwrap_or_default();
+            ask(*version == last + 1 && *from_height > last_height, Reason::RulesNotNext)?;
+            ask(*from_height >= epoch * epoch_blocks, Reason::ActivationTooSoon)?;
+            Ok(vec![Fact::RulesDecided { from_height: *from_height, version: *version }])
+        }
+        _ => Err(Reason::ActionUnknown),
     }
 }
 

@@ -19,7 +19,7 @@ const BATCHES_MAX: usize = 1024;
 pub struct Acknowledgements {
     network: NetworkId,
     validators: ValidatorSet,
-    place: u64,
+    place: Option<u64>,
     opened: u64,
     batches: BTreeMap<Digest, Batch>,
     by_age: BTreeMap<u64, Digest>,
@@ -33,8 +33,12 @@ struct Batch {
 }
 
 impl Acknowledgements {
-    /// None yet; `place` is this node's in the validator set.
-    pub fn new(network: NetworkId, validators: &ValidatorSet, place: u64) -> Acknowledgements {
+    /// None yet; `place` is this node's in the validator set, if it is one of them.
+    pub fn new(
+        network: NetworkId,
+        validators: &ValidatorSet,
+        place: Option<u64>,
+    ) -> Acknowledgements {
         Acknowledgements {
             network,
             validators: validators.clone(),
@@ -43,6 +47,13 @@ impl Acknowledgements {
             batches: BTreeMap::new(),
             by_age: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+        }
+    }
+
+    /// Begins anew under another set: what the one before acknowledged is offered to this one.
+    pub fn enter(&mut self, validators: &ValidatorSet, place: Option<u64>) {
+        if self.validators != *validators {
+            *self = Acknowledgements::new(self.network, validators, place);
         }
     }
 
@@ -64,7 +75,7 @@ impl Acknowledgements {
             self.batches.remove(&oldest);
         }
         self.opened += 1;
-        let statements = BTreeMap::from([(self.place, own)]);
+        let statements = self.place.map(|place| (place, own)).into_iter().collect();
         self.by_age.insert(self.opened, root);
         self.batches.insert(root, Batch { age: self.opened, entries, statements });
         self.close_if_quorum(&root);

@@ -16,7 +16,6 @@ use commonware_utils::acknowledgement::Exact;
 use futures::StreamExt;
 use tallystick_kernel::{DurationMs, Reason, TimeMs};
 use tallystick_ledger::{Verdict, Waiting};
-use tallystick_proofs::genesis::ValidatorSet;
 use tokio::sync::futures::Notified;
 use tokio::sync::mpsc;
 
@@ -36,7 +35,6 @@ const FINDING_TIME_MAX: DurationMs = DurationMs::seconds(1);
 #[derive(Clone)]
 pub struct Application {
     shared: Arc<Shared>,
-    validators: Arc<ValidatorSet>,
     started: TimeMs,
 }
 
@@ -49,26 +47,24 @@ pub struct Deliveries(pub mpsc::UnboundedSender<Delivery>);
 
 impl Application {
     /// On the shared state of a node that starts now.
-    pub fn new(shared: Arc<Shared>, validators: Arc<ValidatorSet>, started: TimeMs) -> Application {
-        Application { shared, validators, started }
+    pub fn new(shared: Arc<Shared>, started: TimeMs) -> Application {
+        Application { shared, started }
     }
 
     /// Whether a proposal would reach those whose votes it needs, and their votes each other.
     /// Nobody sends either again to those who connect later.
     fn is_connected(&self, now: TimeMs) -> bool {
         let is_young = now >= self.started && now < self.started.after(FINDING_TIME_MAX);
-        if is_young && !self.shared.is_complete(self.validators.count().saturating_sub(1), now) {
+        if is_young && !self.shared.is_complete(now) {
             return false;
         }
-        self.shared.connected(now) + 1 >= self.validators.quorum()
+        self.shared.connected(now) + 1 >= self.shared.members().validators.quorum()
     }
 
     fn place(&self, key: &ed25519::PublicKey) -> u64 {
         let bytes: &[u8] = key.as_ref();
-        let keys = self.validators.keys();
-        let place = keys.iter().position(|candidate| candidate.bytes() == bytes);
-        // The engine names leaders from the set that it was given.
-        place.map_or(u64::MAX, |place| place as u64)
+        // The engine names leaders from the set of its epoch.
+        self.shared.members().place_of(bytes).unwrap_or(u64::MAX)
     }
 }
 

@@ -13,6 +13,8 @@ use crate::keys;
 impl Core {
     /// Executes the final block after the head. Its bodies MUST all be here.
     ///
+    /// Returns [`Reason::RulesUnknown`] after the last block whose rules this program knows.
+    ///
     /// When it returns an error the state in memory is ahead of the disk: the caller MUST stop the
     /// process. A restart resumes from the last commit.
     pub fn apply(
@@ -45,9 +47,19 @@ impl Core {
         self.pool.expire(block.header.time);
         changes.extend(self.forget(&block.entries, block.header.time));
         self.commit(changes)?;
+        if certificate.is_some() && self.state.governance().sets().count() > self.kept_sets {
+            self.keep_set_changes()?;
+        }
         self.tip = block.header.clone();
         self.unreported = self.has_unreported()?;
         self.admit_unpooled(now);
-        Ok(())
+        self.rules.check_known(self.state.governance().rules_version(height + 1))
+    }
+
+    /// Keeps the receipts of changes of the validator set that have become possible.
+    pub(crate) fn keep_set_changes(&mut self) -> Result<(), Reason> {
+        let kept = crate::archive::set_changes_to_keep(self.kv.as_ref())?;
+        self.kept_sets += kept.len();
+        if kept.is_empty() { Ok(()) } else { self.commit(kept) }
     }
 }

@@ -1,11 +1,11 @@
 //! Reading what a node keeps of final blocks: blocks, certificates, results, receipts.
 
-use tallystick_kernel::limits::TRANSACTION_BYTES_MAX;
+use tallystick_kernel::limits::{RECEIPT_BYTES_MAX, TRANSACTION_BYTES_MAX};
 use tallystick_kernel::{Codec, Reason, TransactionId};
-use tallystick_ledger::receipts;
+use tallystick_ledger::{DecidedSet, StateChange, receipts, state_key};
 use tallystick_proofs::finality::FinalityCertificate;
 use tallystick_proofs::header::Entry;
-use tallystick_proofs::receipt::{DESCENDANTS_MAX, Receipt};
+use tallystick_proofs::receipt::{CHANGES_MAX, DESCENDANTS_MAX, Receipt, SetChange};
 use tallystick_proofs::result::TransactionResult;
 use tallystick_proofs::transaction::Transaction;
 
@@ -50,8 +50,61 @@ pub fn reported_in(kv: &dyn Kv, height: u64) -> Result<Option<u64>, Reason> {
     read(kv, &keys::report(height), RECORD_BYTES_MAX)
 }
 
-/// The receipt of an executed transaction; none until its result is reported and certified.
+/// The receipt of an executed transaction, with the changes of the validator set that lead to it;
+/// none until its result is reported and certified.
+///
+/// Returns [`Reason::TooLarge`] when there were more changes than a receipt may hold.
 pub fn receipt(kv: &dyn Kv, id: &TransactionId) -> Result<Option<Receipt>, Reason> {
+    let Some(receipt) = plain_receipt(kv, id)? else { return Ok(None) };
+    let Some(changes) = set_changes(kv, receipt.finality.epoch)? else { return Ok(None) };
+    Ok(Some(Receipt { changes, ..receipt }))
+}
+
+/// The receipts of all changes of the validator set up to an epoch's; none while one of them cannot
+/// be made yet.
+fn set_changes(kv: &dyn Kv, epoch: u64) -> Result<Option<Vec<SetChange>>, Reason> {
+    let mut changes = Vec::new();
+    for (from, id) in decided_sets(kv)?.into_iter().filter(|(from, _)| *from <= epoch) {
+        let kept = read(kv, &keys::set_change(from), RECEIPT_BYTES_MAX)?;
+        let change = match kept {
+            Some(change) => Some(change),
+            None => plain_receipt(kv, &id)?.map(SetChange),
+        };
+        let Some(change) = change else { return Ok(None) };
+        changes.push(change);
+    }
+    if changes.len() > CHANGES_MAX { Err(Reason::TooLarge) } else { Ok(Some(changes)) }
+}
+
+/// The receipts of changes of the validator set that can be made now and are not kept yet. They
+/// outlive the blocks that they are made of: every later receipt needs them.
+pub fn set_changes_to_keep(kv: &dyn Kv) -> Result<Vec<StateChange>, Reason> {
+    let mut found = Vec::new();
+    for (from, id) in decided_sets(kv)? {
+        let key = keys::set_change(from);
+        if kv.get(&key)?.is_none()
+            && let Some(receipt) = plain_receipt(kv, &id)?
+        {
+            found.push(keys::put(key, SetChange(receipt).to_bytes()));
+        }
+    }
+    Ok(found)
+}
+
+fn decided_sets(kv: &dyn Kv) -> Result<Vec<(u64, TransactionId)>, Reason> {
+    let mut decided = Vec::new();
+    kv.scan(state_key::VALIDATORS, &mut |key, value| {
+        let epoch = key.strip_prefix(state_key::VALIDATORS).and_then(|raw| raw.try_into().ok());
+        let epoch = epoch.map(u64::from_be_bytes).ok_or(Reason::StorageCorrupt)?;
+        let set = DecidedSet::from_bytes(value, RECORD_BYTES_MAX);
+        let id = set.ok().and_then(|set| set.decided_by).ok_or(Reason::StorageCorrupt)?;
+        decided.push((epoch, id));
+        Ok(())
+    })?;
+    Ok(decided)
+}
+
+fn plain_receipt(kv: &dyn Kv, id: &TransactionId) -> Result<Option<Receipt>, Reason> {
     let Some(result) = result(kv, id)? else { return Ok(None) };
     let Some(reporting) = reported_in(kv, result.height)? else { return Ok(None) };
     let entry = Entry { id: result.id, witness_hash: result.witness_hash };

@@ -14,14 +14,16 @@ use zeroize::Zeroizing;
 pub struct NodeConfig {
     /// The network's genesis file, checked.
     pub genesis: Arc<Genesis>,
-    /// The seed of this validator's Ed25519 key; the key must be in the genesis file.
+    /// The seed of this validator's Ed25519 key; the key must be in the genesis file, unless the
+    /// network's validators can change.
     pub seed: Zeroizing<[u8; 32]>,
     /// Where everything is kept. Never run one key with two folders, or with an emptied one: a
     /// validator that forgets what it voted may vote twice.
     pub folder: PathBuf,
     /// Where other validators reach this one.
     pub listen: SocketAddr,
-    /// Where this one reaches every validator; its own entry is ignored.
+    /// Where this one reaches everyone who may take part: the validators, and those who follow or
+    /// will be validators in a later epoch. Its own entry is ignored.
     pub peers: Vec<(PublicKey, SocketAddr)>,
     /// Threads of the runtime.
     pub worker_threads: usize,

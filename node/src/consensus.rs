@@ -1,27 +1,27 @@
-//! Wiring of the consensus engine: agreement, its archives, and the delivery of final blocks.
+//! Wiring of the consensus engine: its archives and the delivery of final blocks.
 //!
-//! Only this crate names the engine, and only this file knows how its parts fit together.
+//! Only this crate names the engine, and only this file and `epochs.rs`, which runs agreement, know
+//! how its parts fit together.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use commonware_broadcast::buffered;
+use commonware_consensus::Application as ConsensusApplication;
 use commonware_consensus::marshal::core::Actor as Marshal;
 use commonware_consensus::marshal::resolver::p2p as marshal_resolver;
-use commonware_consensus::marshal::standard::{Inline, Standard};
+use commonware_consensus::marshal::standard::Standard;
 use commonware_consensus::marshal::{self, Start};
-use commonware_consensus::simplex::config::{Floor, ForwardPolicy, SkipBudget, SkipPolicy};
-use commonware_consensus::simplex::elector::RoundRobin;
 use commonware_consensus::simplex::scheme::ed25519::Scheme;
 use commonware_consensus::simplex::types::Context;
-use commonware_consensus::types::{Epoch, FixedEpocher, Height, ViewDelta};
-use commonware_consensus::{Application as ConsensusApplication, simplex};
-use commonware_cryptography::certificate::{ConstantProvider, Verifier as _};
+use commonware_consensus::types::{FixedEpocher, Height, ViewDelta};
+use commonware_cryptography::certificate::Verifier as _;
 use commonware_cryptography::sha256::Digest;
-use commonware_cryptography::{Digested, Digestible, Sha256, ed25519};
+use commonware_cryptography::{Digested, Digestible, ed25519};
 use commonware_parallel::Sequential;
+use commonware_runtime::Clock;
 use commonware_runtime::buffer::paged::CacheRef;
-use commonware_runtime::{Clock, Handle};
 use commonware_storage::archive::immutable;
 use commonware_utils::acknowledgement::Acknowledgement as _;
 use commonware_utils::{NZDuration, NZU64, NZUsize};
@@ -32,23 +32,16 @@ use tokio::sync::mpsc;
 use crate::application::{Deliveries, Delivery, now, wait_for_change};
 use crate::block::Block;
 use crate::certificate;
-use crate::config::{LEADER_GRACE, MAILBOX, SKIP_AFTER};
+use crate::config::MAILBOX;
+use crate::schemes::Schemes;
 use crate::shared::Shared;
 use crate::validator::{Incoming, Outgoing, Peers, Runtime};
 
 /// Final blocks and their certificates, as the engine keeps them.
 pub type Mailbox = marshal::core::Mailbox<Scheme, Standard<Block>>;
 
-type MarshalConfig = marshal::Config<
-    ConstantProvider<Scheme, Epoch>,
-    FixedEpocher,
-    Sequential,
-    Block,
-    Digested<Block>,
->;
+type MarshalConfig = marshal::Config<Schemes, FixedEpocher, Sequential, Block, Digested<Block>>;
 
-/// Blocks of one epoch; the validator set does not change yet, so there is one epoch.
-const EPOCH_BLOCKS: u64 = 1 << 40;
 /// Blocks that are delivered before one must have been applied.
 const PENDING_BLOCKS_MAX: usize = 16;
 
@@ -84,8 +77,8 @@ pub struct Consensus<P> {
     pub shared: Arc<Shared>,
     /// This validator.
     pub key: ed25519::PublicKey,
-    /// Signs and verifies votes.
-    pub scheme: Scheme,
+    /// Sign and verify votes, epoch by epoch.
+    pub schemes: Schemes,
     /// The network's view of who is there; it can block peers.
     pub peers: P,
     /// The cache of the engine's storage.
@@ -147,62 +140,17 @@ impl<P: Peers> Consensus<P> {
         .await;
         let (deliver, deliveries) = mpsc::unbounded_channel();
         marshal.start(Deliveries(deliver), buffer, resolver);
-        let (clock, shared, finalized) =
-            (context.child("apply_clock"), Arc::clone(&self.shared), mailbox.clone());
-        context
-            .child("apply")
-            .shared(true)
-            .spawn(|_| apply_blocks(clock, shared, finalized, deliveries));
+        let applier = Applier {
+            clock: context.child("apply_clock"),
+            shared: Arc::clone(&self.shared),
+            schemes: self.schemes.clone(),
+            finalized: mailbox.clone(),
+        };
+        context.child("apply").shared(true).spawn(|_| applier.run(deliveries));
         Some(mailbox)
     }
 
-    /// Starts agreement on what follows the final blocks in `mailbox`. Ends when a part fails.
-    pub fn start<E: Runtime, S: Outgoing, R: Incoming>(
-        self,
-        context: &E,
-        application: impl Judge<E>,
-        mailbox: Mailbox,
-        (votes, certificates, requests): ((S, R), (S, R), (S, R)),
-    ) -> Handle<()> {
-        let inline = Inline::new(context.child("inline"), application, mailbox, epochs());
-        let idle = Duration::from_millis(self.genesis.parameters.idle_interval.0);
-        let grace = Duration::from_millis(LEADER_GRACE.0);
-        let (_, first_digest) = self.first_block();
-        let engine = simplex::Engine::new(
-            context.child("engine"),
-            simplex::Config {
-                scheme: self.scheme,
-                elector: RoundRobin::<Sha256>::default(),
-                blocker: self.peers,
-                automaton: inline.clone(),
-                relay: inline.clone(),
-                reporter: inline,
-                strategy: Sequential,
-                partition: "simplex".into(),
-                mailbox_size: NZUsize!(MAILBOX),
-                epoch: Epoch::zero(),
-                floor: Floor::Genesis(first_digest),
-                replay_buffer: NZUsize!(1 << 20),
-                write_buffer: NZUsize!(1 << 16),
-                page_cache: self.pages,
-                leader_timeout: idle + grace,
-                certification_timeout: idle + grace * 2,
-                timeout_retry: idle,
-                view_retention: ViewDelta::new(20),
-                skip: SkipPolicy::Enabled {
-                    timeout: idle + grace * 2 + Duration::from_millis(SKIP_AFTER.0),
-                    budget: SkipBudget::Participants,
-                },
-                fetch_timeout: NZDuration!(Duration::from_secs(1)),
-                fetch_retry_delay: Duration::from_millis(100),
-                forward: ForwardPolicy::SilentVoters,
-                track_historical_votes: false,
-            },
-        );
-        engine.start(votes, certificates, requests)
-    }
-
-    fn first_block(&self) -> (Block, Digest) {
+    pub(crate) fn first_block(&self) -> (Block, Digest) {
         let header = tallystick_ledger::genesis_header(&self.genesis);
         let block = Block { header, entries: Vec::new() };
         let digest = block.digest();
@@ -212,8 +160,8 @@ impl<P: Peers> Consensus<P> {
     fn marshal_config(&self) -> MarshalConfig {
         let (first, first_digest) = self.first_block();
         marshal::Config {
-            provider: ConstantProvider::new(self.scheme.clone()),
-            epocher: epochs(),
+            provider: self.schemes.clone(),
+            epocher: epochs(self.genesis.parameters.epoch_blocks()),
             start: Start::Genesis(Digested::precomputed(first, first_digest)),
             partition_prefix: "marshal".into(),
             mailbox_size: NZUsize!(MAILBOX),
@@ -231,33 +179,45 @@ impl<P: Peers> Consensus<P> {
     }
 }
 
-fn epochs() -> FixedEpocher {
-    FixedEpocher::new(NZU64!(EPOCH_BLOCKS))
+/// Epochs of so many heights.
+pub(crate) fn epochs(blocks: u64) -> FixedEpocher {
+    FixedEpocher::new(NonZeroU64::MIN.saturating_add(blocks.saturating_sub(1).max(1)))
 }
 
 /// Applies final blocks one after the other; acknowledges each after our own durable commit.
-async fn apply_blocks<E: Runtime>(
+struct Applier<E> {
     clock: E,
     shared: Arc<Shared>,
+    schemes: Schemes,
     finalized: Mailbox,
-    mut deliveries: mpsc::UnboundedReceiver<Delivery>,
-) {
-    while let Some((block, acknowledgement)) = deliveries.recv().await {
+}
+
+impl<E: Runtime> Applier<E> {
+    async fn run(self, mut deliveries: mpsc::UnboundedReceiver<Delivery>) {
+        while let Some((block, acknowledgement)) = deliveries.recv().await {
+            if let Err(reason) = self.apply(&block).await {
+                return self.shared.fail(reason);
+            }
+            acknowledgement.acknowledge();
+        }
+    }
+
+    async fn apply(&self, block: &Block) -> Result<(), Reason> {
         let height = block.header.height;
         // Delivery is at least once: what is applied is only acknowledged again.
-        if height > shared.core().state.height() {
-            if let Err(reason) = fetch_bodies(&clock, &shared, &block).await {
-                return shared.fail(reason);
-            }
-            let finalization = finalized.get_finalization(Height::new(height)).await;
-            let certificate = finalization.and_then(|found| certificate::convert(&found).ok());
-            let applied = shared.core().apply(&block, certificate.as_ref(), now(&clock));
-            if let Err(reason) = applied {
-                return shared.fail(reason);
-            }
-            shared.change();
+        if height <= self.shared.core().state.height() {
+            return Ok(());
         }
-        acknowledgement.acknowledge();
+        fetch_bodies(&self.clock, &self.shared, block).await?;
+        let finalization = self.finalized.get_finalization(Height::new(height)).await;
+        let certificate = finalization.and_then(|found| certificate::convert(&found).ok());
+        let mut core = self.shared.core();
+        core.apply(block, certificate.as_ref(), now(&self.clock))?;
+        // Before the engine can ask: the end of an epoch decides who votes two epochs later.
+        self.schemes.learn(&core.state)?;
+        drop(core);
+        self.shared.change();
+        Ok(())
     }
 }
 

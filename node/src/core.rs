@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tallystick_crypto::PublicKey;
 use tallystick_kernel::limits::TRANSACTION_BYTES_MAX;
 use tallystick_kernel::{Codec, NetworkId, Reason, TimeMs, TransactionId};
 use tallystick_ledger::{
@@ -19,6 +20,7 @@ use tallystick_proofs::transaction::Transaction;
 use crate::acknowledgements::Acknowledgements;
 use crate::keys;
 use crate::kv::{Kv, LedgerView};
+use crate::members::Members;
 
 /// The version of the folder's format.
 const FORMAT_VERSION: u64 = 1;
@@ -62,6 +64,8 @@ pub struct Core {
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) network: NetworkId,
     pub(crate) rules: Rules,
+    /// This node's key.
+    pub(crate) own: PublicKey,
     pub(crate) state: State,
     pub(crate) pool: Pool,
     pub(crate) kv: Arc<dyn Kv>,
@@ -70,6 +74,9 @@ pub struct Core {
     pub(crate) tip: Header,
     /// Whether an executed block with transactions is not reported by `tip` yet.
     pub(crate) unreported: bool,
+    /// How many validator sets need no receipt any more: the genesis file's, and those whose change
+    /// has one that is kept.
+    pub(crate) kept_sets: usize,
     stored: BTreeMap<Entry, Arc<Transaction>>,
     stored_by_time: BTreeSet<(TimeMs, Entry)>,
     /// Stored, but not admitted here so far.
@@ -84,12 +91,13 @@ impl Core {
     /// Opens the state that storage holds, or begins a new one, and takes up what was pending.
     ///
     /// Returns [`Reason::FolderOfOtherVersion`] for another format, [`Reason::WrongNetwork`] for
-    /// another genesis file, [`Reason::StorageCorrupt`], and the reasons of [`State::load`].
+    /// another genesis file, [`Reason::StorageCorrupt`], [`Reason::RulesUnknown`] when the next block
+    /// follows rules that this program does not know, and the reasons of [`State::load`].
     pub fn open(
         genesis: Arc<Genesis>,
         kv: Arc<dyn Kv>,
         rules: Rules,
-        place: u64,
+        own: PublicKey,
         now: TimeMs,
     ) -> Result<Core, Reason> {
         check_format(kv.as_ref(), &genesis)?;
@@ -103,12 +111,17 @@ impl Core {
                 crate::archive::block(kv.as_ref(), height)?.ok_or(Reason::StorageCorrupt)?.header
             }
         };
-        let acknowledgements = Acknowledgements::new(genesis.network(), &genesis.validators, place);
+        rules.check_known(state.governance().rules_version(state.height() + 1))?;
+        let members = Members::of(&state, own);
+        let acknowledgements =
+            Acknowledgements::new(genesis.network(), &members.validators, members.own_place());
         let mut core = Core {
             network: genesis.network(),
             genesis,
             rules,
             unreported: false,
+            kept_sets: 1,
+            own,
             tip,
             pool: Pool::new(PoolLimits::default(), rules),
             state,
@@ -122,6 +135,7 @@ impl Core {
             broken: false,
         };
         core.unreported = core.has_unreported()?;
+        core.count_kept_sets()?;
         core.take_up_pending(now)?;
         Ok(core)
     }
@@ -322,6 +336,13 @@ impl Core {
             }
         }
         Ok(false)
+    }
+
+    fn count_kept_sets(&mut self) -> Result<(), Reason> {
+        for (epoch, _) in self.state.governance().sets() {
+            self.kept_sets += usize::from(self.kv.get(&keys::set_change(epoch))?.is_some());
+        }
+        Ok(())
     }
 
     fn keep(&mut self, entry: Entry, transaction: Arc<Transaction>) {

@@ -70,16 +70,17 @@ fn check_address(address: SocketAddr) -> Result<(), Reason> {
 }
 
 async fn serve(context: runtime::Context, config: NodeConfig, validator: Validator) {
-    let (private, validators) = match validator.keys() {
-        Ok(keys) => keys,
+    let private = match validator.key() {
+        Ok(private) => private,
         Err(reason) => return Failure::end_process().report(reason),
     };
     let namespace = finality::namespace(&config.genesis.network());
+    let addresses = network::addresses(&config);
     let (mut network, mut oracle) = Network::new(
         context.child("network"),
-        network::settings(&config, &private, &namespace, validators.len()),
+        network::settings(&config, &private, &namespace, addresses.len()),
     );
-    oracle.track(0, network::addresses(&config, &validators));
+    oracle.track(0, addresses);
     let quota = Quota::per_second(NonZeroU32::MIN.saturating_add(MESSAGES_PER_SECOND - 1));
     let channels = Channels {
         votes: network.register(0, quota),

@@ -3,7 +3,6 @@
 //! Invariants: a storage statement is sent only after the commit that makes it true; nothing that a
 //! peer sends is parsed deeper before its size is bounded, nor stored before it is verified.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,6 @@ use commonware_runtime::Clock;
 use tallystick_crypto::SigningKey;
 use tallystick_kernel::{Codec, NetworkId, Reason, TimeMs};
 use tallystick_ledger::Admitted;
-use tallystick_proofs::genesis::ValidatorSet;
 use tallystick_proofs::header::Entry;
 use tokio::sync::{mpsc, oneshot};
 
@@ -52,8 +50,6 @@ pub struct Gossip {
     pub shared: Arc<Shared>,
     /// The network that transactions must be for.
     pub network: NetworkId,
-    /// Who the validators are.
-    pub validators: Arc<ValidatorSet>,
     /// Signs storage statements.
     pub key: Arc<SigningKey>,
 }
@@ -134,19 +130,12 @@ impl Gossip {
         mut receiver: impl Receiver<PublicKey = Key>,
         mut sender: impl Sender<PublicKey = Key>,
     ) {
-        let places: BTreeMap<Vec<u8>, u64> = self
-            .validators
-            .keys()
-            .iter()
-            .zip(0..)
-            .map(|(key, at)| (key.bytes().to_vec(), at))
-            .collect();
         while let Ok((peer, bytes)) = receiver.recv().await {
-            let key: &[u8] = peer.as_ref();
-            let Some(place) = places.get(key).copied() else { continue };
+            // None for one who only follows: it may fetch bodies, and what it says counts nowhere.
+            let place = self.shared.members().place_of(peer.as_ref());
             let bytes: Vec<u8> = bytes.as_ref().to_vec();
             let time = now(&clock);
-            if self.shared.hear(place, time) {
+            if self.is_new(place, time) {
                 sender.send(Recipients::All, self.alive(time).to_bytes(), false);
                 self.shared.change();
             }
@@ -158,15 +147,22 @@ impl Gossip {
                     return self.shared.fail(reason);
                 }
                 Err(reason) => {
-                    tracing::warn!(place, code = reason.code(), "a peer sent a bad message");
+                    tracing::warn!(?place, code = reason.code(), "a peer sent a bad message");
                 }
             }
         }
     }
 
+    /// Whether a validator was heard that was not heard lately.
+    fn is_new(&self, place: Option<u64>, time: TimeMs) -> bool {
+        let members = self.shared.members();
+        let key = place.and_then(|place| members.key(place));
+        key.is_some_and(|key| self.shared.hear(*key, time))
+    }
+
     fn handle(
         &self,
-        place: u64,
+        place: Option<u64>,
         peer: &Key,
         message: Message,
         time: TimeMs,
@@ -175,6 +171,7 @@ impl Gossip {
         match message {
             Message::Offer(batch) => self.accept(&batch, peer, time, sender),
             Message::Stored { root, signature } => {
+                let Some(place) = place else { return Ok(()) };
                 if self.shared.core().acknowledgements.state(place, &root, signature)? {
                     self.shared.change();
                 }
@@ -183,7 +180,9 @@ impl Gossip {
             Message::Want(entries) => self.give(&entries, peer, sender),
             Message::Have(batch) => self.receive(&batch),
             Message::Alive { heard, .. } => {
-                if self.shared.hears(place, heard) {
+                let members = self.shared.members();
+                let key = place.and_then(|place| members.key(place));
+                if key.is_some_and(|key| self.shared.hears(key, heard)) {
                     // It has begun anew, or looks for us: it need not wait for our next sign.
                     let alive = self.alive(time);
                     sender.send(Recipients::One(peer.clone()), alive.to_bytes(), false);
@@ -206,9 +205,10 @@ impl Gossip {
             .iter()
             .map(|bytes| Verified::read(bytes, &self.network))
             .collect::<Result<Vec<_>, Reason>>()?;
+        let is_member = self.shared.members().own_place().is_some();
         let mut core = self.shared.core();
         let answers = core.offer(&verified, Source::Peer, time)?;
-        if answers.iter().all(Result::is_ok) {
+        if is_member && answers.iter().all(Result::is_ok) {
             let entries: Vec<Entry> = verified.iter().map(|verified| verified.entry).collect();
             let (root, message) = core.acknowledgements.message(&entries);
             let stored = Message::Stored { root, signature: self.key.sign(&message) };
@@ -267,7 +267,6 @@ impl Gossip {
     /// Repeats what may have been lost: requests for bodies, offers without a quorum, signs of life.
     /// Sleeps as long as there is nothing to repeat.
     pub async fn repeat(self, clock: impl Clock, mut sender: impl Sender<PublicKey = Key>) {
-        let others = self.validators.count().saturating_sub(1);
         let began = now(&clock);
         let (mut offered, mut said_alive) = (None, None);
         loop {
@@ -281,7 +280,7 @@ impl Gossip {
                 offered = Some(time);
             }
             let is_young = !is_due(Some(began), FINDING_TIME_MAX, time);
-            let finding = is_young && !self.shared.is_complete(others, time);
+            let finding = is_young && !self.shared.is_complete(time);
             if finding || is_due(said_alive, PER_ALIVE, time) {
                 sender.send(Recipients::All, self.alive(time).to_bytes(), false);
                 said_alive = Some(time);

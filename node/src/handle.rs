@@ -320,14 +320,15 @@ impl NodeHandle {
     pub fn network_status(&self) -> NetworkStatus {
         let connected = self.shared.connected(system_time());
         let core = self.shared.core();
+        let validators = core.state.governance().validators(core.state.next_epoch());
         NetworkStatus {
             network: core.network,
             height: core.state.height(),
             reported_height: core.tip.executed_height,
             time: core.state.time(),
             checkpoint_root: core.state.head().checkpoint_root,
-            validators: core.genesis.validators.count(),
-            quorum: core.genesis.validators.quorum(),
+            validators: validators.count(),
+            quorum: validators.quorum(),
             connected,
             pool: core.pool.len(),
         }

@@ -41,6 +41,11 @@ pub fn certificate(height: u64) -> Vec<u8> {
     [&b"node/certificate/"[..], &height.to_be_bytes()].concat()
 }
 
+/// The receipt of the change that decided the validator set from an epoch on, kept for good.
+pub fn set_change(epoch: u64) -> Vec<u8> {
+    [&b"node/set-change/"[..], &epoch.to_be_bytes()].concat()
+}
+
 /// A write.
 pub fn put(key: Vec<u8>, value: Vec<u8>) -> StateChange {
     StateChange { key, value: Some(value) }

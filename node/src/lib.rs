@@ -20,6 +20,7 @@ pub mod consensus;
 pub mod core;
 #[cfg(feature = "process")]
 pub mod engine;
+pub mod epochs;
 pub mod failure;
 pub mod gossip;
 pub mod gossip_message;
@@ -29,8 +30,10 @@ pub mod kv;
 #[cfg(feature = "process")]
 pub mod kv_fjall;
 pub mod lock;
+pub mod members;
 #[cfg(feature = "process")]
 pub mod network;
+pub mod schemes;
 pub mod shared;
 pub mod validator;
 pub mod vote;

@@ -1,8 +1,10 @@
-//! The engine's network: who the validators are, where they are, and its settings.
+//! The engine's network: who takes part, where they are, and its settings.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use bytes::Bytes;
+use commonware_codec::DecodeExt;
 use commonware_cryptography::{ChaCha20Poly1305, ed25519};
 use commonware_p2p::Address;
 use commonware_p2p::authenticated::lookup;
@@ -19,19 +21,13 @@ use crate::validator::message_bytes_max;
 /// address there.
 const LOCAL_HANDSHAKES: NonZeroU32 = NZU32!(512);
 
-/// Where every validator is reached.
-pub fn addresses(
-    config: &NodeConfig,
-    validators: &[ed25519::PublicKey],
-) -> Map<ed25519::PublicKey, Address> {
+/// Where everyone is reached who may take part: validators, and those who follow or will be some.
+pub fn addresses(config: &NodeConfig) -> Map<ed25519::PublicKey, Address> {
     let own = (SigningKey::ed25519_from_seed(&config.seed).public_key(), config.listen);
     let known = config.peers.iter().filter(|(key, _)| *key != own.0).chain([&own]);
     let listed = known.filter_map(|(key, address)| {
-        let found = validators.iter().find(|candidate| {
-            let bytes: &[u8] = (*candidate).as_ref();
-            bytes == key.bytes()
-        })?;
-        Some((found.clone(), Address::from(*address)))
+        let key = ed25519::PublicKey::decode(Bytes::copy_from_slice(key.bytes())).ok()?;
+        Some((key, Address::from(*address)))
     });
     listed.collect::<Vec<_>>().into_iter().try_collect().unwrap_or_default()
 }
@@ -43,9 +39,9 @@ pub fn settings(
     config: &NodeConfig,
     private: &ed25519::PrivateKey,
     namespace: &[u8],
-    validators: usize,
+    peers: usize,
 ) -> lookup::Config<Handshake> {
-    let largest = message_bytes_max(validators);
+    let largest = message_bytes_max();
     let signer = sake::Sake {
         signer: private.clone(),
         synchrony_bound: Duration::from_secs(5),
@@ -53,7 +49,7 @@ pub fn settings(
         version: sake::Version::V1,
     };
     let handshake = cups::Cups::new(signer, cups::Version::V1);
-    let peers = std::num::NonZeroUsize::MIN.saturating_add(validators.saturating_sub(1));
+    let peers = std::num::NonZeroUsize::MIN.saturating_add(peers.saturating_sub(1));
     let mailbox = NZUsize!(MAILBOX);
     let listen = config.listen;
     let mut made = if listen.ip().is_loopback() {

@@ -3,8 +3,9 @@
 //! Invariant: nobody holds two of these locks at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use tallystick_crypto::PublicKey;
 use tallystick_kernel::{DurationMs, Reason, TimeMs};
 use tallystick_proofs::header::Entry;
 use tokio::sync::futures::Notified;
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::lock::{Guard, Overlaps, lock};
+use crate::members::Members;
 
 /// A validator that was heard this recently counts as connected.
 pub const ALIVE_WITHIN: DurationMs = DurationMs::seconds(12);
@@ -22,7 +24,9 @@ pub struct Shared {
     core: Mutex<Core>,
     wanted: Mutex<BTreeSet<Entry>>,
     more_wanted: Notify,
-    heard: Mutex<BTreeMap<u64, Heard>>,
+    heard: Mutex<BTreeMap<PublicKey, Heard>>,
+    members: Mutex<Arc<Members>>,
+    own: PublicKey,
     changed: watch::Sender<u64>,
     changes: Notify,
     failure: Failure,
@@ -45,8 +49,11 @@ impl Heard {
 impl Shared {
     /// Around an opened core, with what is done when the node cannot go on.
     pub fn new(core: Core, failure: Failure) -> Shared {
+        let (own, members) = (core.own, Members::of(&core.state, core.own));
         Shared {
             core: Mutex::new(core),
+            members: Mutex::new(Arc::new(members)),
+            own,
             wanted: Mutex::default(),
             more_wanted: Notify::new(),
             heard: Mutex::default(),
@@ -125,14 +132,32 @@ impl Shared {
         lock(&self.wanted, &self.overlaps)
     }
 
-    fn heard(&self) -> Guard<'_, BTreeMap<u64, Heard>> {
+    fn heard(&self) -> Guard<'_, BTreeMap<PublicKey, Heard>> {
         lock(&self.heard, &self.overlaps)
     }
 
+    /// This node's key.
+    pub fn own(&self) -> PublicKey {
+        self.own
+    }
+
+    /// The validators of the current epoch.
+    pub fn members(&self) -> Arc<Members> {
+        Arc::clone(&lock(&self.members, &self.overlaps))
+    }
+
+    /// Begins an epoch.
+    pub fn enter(&self, members: Members) {
+        let (validators, place) = (members.validators.clone(), members.own_place());
+        *lock(&self.members, &self.overlaps) = Arc::new(members);
+        self.core().acknowledgements.enter(&validators, place);
+        self.change();
+    }
+
     /// Notes that a validator was heard; whether it was not heard lately before.
-    pub fn hear(&self, place: u64, now: TimeMs) -> bool {
+    pub fn hear(&self, validator: PublicKey, now: TimeMs) -> bool {
         let mut heard = self.heard();
-        let known = heard.entry(place).or_default();
+        let known = heard.entry(validator).or_default();
         let is_new = !known.is_lately(now);
         if is_new {
             // It may have been started again since, and then hears nobody yet.
@@ -143,31 +168,39 @@ impl Shared {
     }
 
     /// Notes how many others a validator says to have heard; whether that is news.
-    pub fn hears(&self, place: u64, others: u64) -> bool {
+    pub fn hears(&self, validator: &PublicKey, others: u64) -> bool {
         let mut heard = self.heard();
         heard
-            .get_mut(&place)
+            .get_mut(validator)
             .is_some_and(|known| std::mem::replace(&mut known.others, others) != others)
     }
 
-    /// How many other validators were heard lately.
+    /// How many other validators of the epoch were heard lately.
     pub fn connected(&self, now: TimeMs) -> usize {
-        let heard = self.heard();
-        heard.values().filter(|known| known.is_lately(now)).count()
+        self.heard_lately(now).len()
     }
 
-    /// Whether each of `others` other validators was heard lately and says that it hears as many.
-    pub fn is_complete(&self, others: usize, now: TimeMs) -> bool {
+    /// Whether each other validator was heard lately and says that it hears as many.
+    pub fn is_complete(&self, now: TimeMs) -> bool {
+        let others = self.members().others();
+        let heard = self.heard_lately(now);
+        heard.iter().filter(|known| known.others >= others as u64).count() >= others
+    }
+
+    fn heard_lately(&self, now: TimeMs) -> Vec<Heard> {
+        let members = self.members();
         let heard = self.heard();
-        let hears_all = |known: &&Heard| known.is_lately(now) && known.others >= others as u64;
-        heard.values().filter(hears_all).count() >= others
+        let of_epoch = |key: &PublicKey| members.place_of(key.bytes()).is_some();
+        heard
+            .iter()
+            .filter(|(key, known)| known.is_lately(now) && of_epoch(key))
+            .map(|(_, known)| *known)
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tallystick_crypto::SigningKey;
     use tallystick_kernel::TransactionId;
     use tallystick_ledger::Rules;
@@ -179,9 +212,12 @@ mod tests {
 
     const NOW: TimeMs = TimeMs(1_000_000);
 
+    fn key(place: u8) -> PublicKey {
+        SigningKey::ed25519_from_seed(&[place; 32]).public_key()
+    }
+
     fn shared() -> Shared {
-        let keys = (0..4).map(|seed| SigningKey::ed25519_from_seed(&[seed; 32]).public_key());
-        let keys: Vec<_> = keys.collect();
+        let keys: Vec<_> = (0..4).map(key).collect();
         let genesis = Genesis {
             name: "test".to_owned(),
             time: NOW,
@@ -192,10 +228,11 @@ mod tests {
                 block_entries_max: 10,
                 idle_interval: DurationMs::seconds(2),
                 checkpoint_interval: 8,
+                governance: None,
             },
         };
         let kv = Arc::new(MemoryKv::default());
-        let core = Core::open(Arc::new(genesis), kv, Rules::default(), 0, NOW).unwrap();
+        let core = Core::open(Arc::new(genesis), kv, Rules::default(), key(0), NOW).unwrap();
         Shared::new(core, Failure::new(|_| ()))
     }
 
@@ -203,32 +240,32 @@ mod tests {
     fn validators_are_complete_when_each_is_heard_and_says_that_it_hears_all_others() {
         let shared = shared();
         for place in 1..4 {
-            assert!(shared.hear(place, NOW));
-            assert!(!shared.hear(place, NOW), "it was heard just now");
+            assert!(shared.hear(key(place), NOW));
+            assert!(!shared.hear(key(place), NOW), "it was heard just now");
         }
         assert_eq!(shared.connected(NOW), 3);
-        assert!(!shared.is_complete(3, NOW), "nobody has said whom it hears");
-        assert!(shared.hears(1, 3) && shared.hears(2, 3) && shared.hears(3, 2));
-        assert!(!shared.is_complete(3, NOW), "the last hears only two");
-        assert!(shared.hears(3, 3));
-        assert!(!shared.hears(3, 3), "that is no news");
-        assert!(shared.is_complete(3, NOW));
-        assert!(!shared.hears(9, 3), "nobody was heard there");
+        assert!(!shared.is_complete(NOW), "nobody has said whom it hears");
+        assert!(shared.hears(&key(1), 3) && shared.hears(&key(2), 3) && shared.hears(&key(3), 2));
+        assert!(!shared.is_complete(NOW), "the last hears only two");
+        assert!(shared.hears(&key(3), 3));
+        assert!(!shared.hears(&key(3), 3), "that is no news");
+        assert!(shared.is_complete(NOW));
+        assert!(!shared.hears(&key(9), 3), "nobody was heard there");
     }
 
     #[test]
     fn a_validator_that_was_silent_is_heard_anew_and_hears_nobody_until_it_says_so() {
         let shared = shared();
         for place in 1..4 {
-            shared.hear(place, NOW);
-            shared.hears(place, 3);
+            shared.hear(key(place), NOW);
+            shared.hears(&key(place), 3);
         }
         let later = NOW.after(ALIVE_WITHIN);
         assert_eq!(shared.connected(later), 0);
-        assert!(!shared.is_complete(3, later));
-        assert!((1..4).all(|place| shared.hear(place, later)));
+        assert!(!shared.is_complete(later));
+        assert!((1..4).all(|place| shared.hear(key(place), later)));
         assert_eq!(shared.connected(later), 3);
-        assert!(!shared.is_complete(3, later), "what they said is out of date");
+        assert!(!shared.is_complete(later), "what they said is out of date");
     }
 
     #[test]

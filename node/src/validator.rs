@@ -9,13 +9,14 @@ use commonware_consensus::simplex::scheme::ed25519::Scheme;
 use commonware_consensus::{marshal, simplex};
 use commonware_cryptography::sha256::Digest;
 use commonware_cryptography::{Signer as _, ed25519};
+use commonware_p2p::utils::mux::prefixed;
 use commonware_p2p::{Blocker, Provider, Receiver, Sender};
 use commonware_runtime::buffer::paged::CacheRef;
 use commonware_runtime::{Clock, Metrics, Spawner, Storage};
-use commonware_utils::ordered::Set;
-use commonware_utils::{NZU16, NZUsize, TryCollect};
+use commonware_utils::{NZU16, NZUsize};
 use rand::CryptoRng;
 use tallystick_crypto::SigningKey;
+use tallystick_kernel::limits::VALIDATORS_MAX;
 use tallystick_kernel::{Reason, TimeMs};
 use tallystick_ledger::Rules;
 use tallystick_proofs::finality;
@@ -32,6 +33,7 @@ use crate::gossip::{Gossip, SUBMISSIONS_MAX, Submission};
 use crate::gossip_message::MESSAGE_BYTES_MAX;
 use crate::handle::NodeHandle;
 use crate::kv::Kv;
+use crate::schemes::Schemes;
 use crate::shared::Shared;
 
 /// A page of the engine's storage, less its checksum.
@@ -93,7 +95,8 @@ pub enum Ended {
 pub struct Setup {
     /// The network's genesis file, checked.
     pub genesis: Arc<Genesis>,
-    /// The seed of this validator's Ed25519 key; the key must be in the genesis file.
+    /// The seed of this validator's Ed25519 key; the key must be in the genesis file, unless the
+    /// network's validators can change.
     pub seed: Zeroizing<[u8; 32]>,
     /// The rules in force.
     pub rules: Rules,
@@ -117,19 +120,16 @@ impl Validator {
     pub fn open(setup: Setup, kv: Arc<dyn Kv>, time: TimeMs) -> Result<Validator, Reason> {
         let key = SigningKey::ed25519_from_seed(&setup.seed);
         let public = key.public_key();
-        let place = setup.genesis.validators.keys().iter().position(|known| *known == public);
-        let place = place.ok_or(Reason::SignerUnknown)? as u64;
-        let core = Core::open(Arc::clone(&setup.genesis), kv, setup.rules, place, time)?;
+        let is_first = setup.genesis.validators.keys().contains(&public);
+        if !is_first && setup.genesis.parameters.governance.is_none() {
+            return Err(Reason::SignerUnknown);
+        }
+        let core = Core::open(Arc::clone(&setup.genesis), kv, setup.rules, public, time)?;
         let shared = Arc::new(Shared::new(core, setup.failure.clone()));
         let (submissions, submitted) = mpsc::channel(SUBMISSIONS_MAX);
         let stop = Arc::new(Notify::new());
         let handle = NodeHandle { shared: Arc::clone(&shared), submissions, stop };
-        let gossip = Gossip {
-            shared,
-            network: setup.genesis.network(),
-            validators: Arc::new(setup.genesis.validators.clone()),
-            key: Arc::new(key),
-        };
+        let gossip = Gossip { shared, network: setup.genesis.network(), key: Arc::new(key) };
         Ok(Validator { setup, gossip, submitted, handle })
     }
 
@@ -138,11 +138,10 @@ impl Validator {
         self.handle.clone()
     }
 
-    /// Its key and all validators' as the engine has them; [`Reason::KeyMalformed`].
-    pub fn keys(&self) -> Result<(ed25519::PrivateKey, Vec<ed25519::PublicKey>), Reason> {
-        let private = ed25519::PrivateKey::decode(Bytes::copy_from_slice(&self.setup.seed[..]))
-            .map_err(|_| Reason::KeyMalformed)?;
-        Ok((private, validators(&self.setup.genesis)))
+    /// Its key as the engine has it; [`Reason::KeyMalformed`].
+    pub fn key(&self) -> Result<ed25519::PrivateKey, Reason> {
+        ed25519::PrivateKey::decode(Bytes::copy_from_slice(&self.setup.seed[..]))
+            .map_err(|_| Reason::KeyMalformed)
     }
 
     /// Runs until it is asked to stop or cannot go on. `connect` is called once everything that
@@ -167,24 +166,23 @@ impl Validator {
             failure.report(reason);
             Ended::Failed
         };
-        let (private, participants) = match self.keys() {
-            Ok(keys) => keys,
+        let private = match self.key() {
+            Ok(private) => private,
             Err(reason) => return failed(reason),
         };
         let namespace = finality::namespace(&self.setup.genesis.network());
-        let set: Result<Set<ed25519::PublicKey>, _> = participants.into_iter().try_collect();
-        let scheme = set.ok().and_then(|set| Scheme::signer(&namespace, set, private.clone()));
-        let Some(scheme) = scheme else { return failed(Reason::SignerUnknown) };
-        let application = Application::new(
-            Arc::clone(&self.gossip.shared),
-            Arc::clone(&self.gossip.validators),
-            now(context),
-        );
+        let shared = Arc::clone(&self.gossip.shared);
+        let schemes = Schemes::new(&namespace, private.clone(), &shared.core().state);
+        let schemes = match schemes {
+            Ok(schemes) => schemes,
+            Err(reason) => return failed(reason),
+        };
+        let application = Application::new(Arc::clone(&shared), now(context));
         let consensus = Consensus {
             genesis: Arc::clone(&self.setup.genesis),
-            shared: Arc::clone(&self.gossip.shared),
+            shared,
             key: private.public_key(),
-            scheme,
+            schemes,
             peers,
             pages: CacheRef::new(NZU16!(PAGE_BYTES), NZUsize!(PAGES_CACHED)),
         };
@@ -193,33 +191,23 @@ impl Validator {
         let Some(mailbox) = opened else { return failed(Reason::StorageCorrupt) };
         connect();
         let (votes, certificates) = (channels.votes, channels.certificates);
-        let running = consensus.start(
-            context,
-            wrap(application),
-            mailbox,
-            (votes, certificates, channels.requests),
-        );
+        let channels = (votes, certificates, channels.requests);
+        let running = consensus.agree(context, wrap(application), mailbox, channels);
+        let running = std::pin::pin!(running);
         let stopped = std::pin::pin!(self.handle.stop.notified());
         match futures::future::select(stopped, running).await {
             futures::future::Either::Left(_) => Ended::Asked,
             // The engine ends by itself only when one of its parts has failed.
-            futures::future::Either::Right(_) => failed(Reason::Internal),
+            futures::future::Either::Right((reason, _)) => failed(reason),
         }
     }
 }
 
-/// The validators' keys as the engine has them, in the order of the genesis file.
-pub fn validators(genesis: &Genesis) -> Vec<ed25519::PublicKey> {
-    let keys = genesis.validators.keys().iter();
-    keys.filter_map(|key| ed25519::PublicKey::decode(Bytes::copy_from_slice(key.bytes())).ok())
-        .collect()
-}
-
-/// Bytes of a message at most, on any channel of a network of so many validators.
-pub fn message_bytes_max(validators: usize) -> u32 {
-    let count = u32::try_from(validators).unwrap_or(u32::MAX);
+/// Bytes of a message at most, on any channel, whatever the validator set.
+pub fn message_bytes_max() -> u32 {
+    let count = u32::try_from(VALIDATORS_MAX).unwrap_or(u32::MAX);
     commonware_p2p::max_message_size(&[
-        simplex::max_payload_size::<Scheme, Digest>(count),
+        prefixed(simplex::max_payload_size::<Scheme, Digest>(count)),
         marshal::max_payload_size::<Standard<Block>, Scheme>(count, &()),
         MESSAGE_BYTES_MAX,
     ])

@@ -13,6 +13,9 @@ use crate::core::Core;
 /// The shortest time between a block and its parent: what arrives meanwhile goes along.
 pub const GATHERING: DurationMs = DurationMs(40);
 
+/// The same for the first block of an epoch: the others must have entered it to hear of it.
+const ENTERING: DurationMs = DurationMs(300);
+
 /// What a proposer should do now.
 #[derive(Debug)]
 pub enum Proposal {
@@ -41,7 +44,9 @@ impl Core {
             Ok(ancestors) => ancestors,
             Err(missing) => return Ok(Proposal::Missing(missing)),
         };
-        let earliest = parent.time.after(GATHERING);
+        let parameters = &self.genesis.parameters;
+        let begins = parameters.epoch_of(parent.height + 1) > parent.epoch;
+        let earliest = parent.time.after(if begins { ENTERING } else { GATHERING });
         let idle_until = parent.time.after(self.genesis.parameters.idle_interval);
         let unreported = self.unreported && parent.executed_height < self.state.height();
         let busy = unreported || !self.pool.is_empty();
@@ -71,6 +76,7 @@ impl Core {
         self.check_storage()?;
         let [block, ancestors @ ..] = chain else { return Err(Reason::NotReady) };
         let parent = &ancestors.first().ok_or(Reason::NotReady)?.header;
+        self.rules.check_known(self.state.governance().rules_version(parent.height + 1))?;
         let missing = self.missing(&block.entries)?;
         if !missing.is_empty() {
             return Ok(Verdict::Wait(tallystick_ledger::Waiting::Bodies(missing)));

@@ -12,6 +12,7 @@ use tallystick_kernel::{
     TimeMs, Writer,
 };
 
+use crate::genesis::ValidatorSet;
 use crate::owners::Owners;
 
 /// One payment of a `transfer` or `remit`.
@@ -110,6 +111,21 @@ pub enum Action {
         /// [`crate::transaction::reserve_id`]`(id, i)`.
         reopen: Vec<Amount>,
     },
+    /// Decides who the validators are from the second epoch on after the one of its block: only
+    /// the operators' account.
+    ValidatorsChange {
+        /// All of them, those that stay too.
+        validators: ValidatorSet,
+    },
+    /// Decides from which height on the next version of the rules is in force: only the operators'
+    /// account.
+    RulesActivate {
+        /// The version after the last one decided.
+        version: u64,
+        /// The first block that follows it, not before the second epoch after the one of this
+        /// action's block.
+        height: u64,
+    },
 }
 
 impl Lock {
@@ -137,6 +153,8 @@ impl Action {
             Action::ReserveClose { .. } => "reserve_close",
             Action::UnlockRequest { .. } => "unlock_request",
             Action::Remit { .. } => "remit",
+            Action::ValidatorsChange { .. } => "validators_change",
+            Action::RulesActivate { .. } => "rules_activate",
         }
     }
 
@@ -167,6 +185,10 @@ impl Action {
                 check_reserves(reserves)?;
                 check_amounts(reopen)
             }
+            Action::ValidatorsChange { validators } => {
+                validators.keys().iter().try_for_each(PublicKey::check)
+            }
+            Action::RulesActivate { .. } => Ok(()),
         }
     }
 }
@@ -261,6 +283,12 @@ impl Codec for Action {
             Action::Remit { currency, lines, reserves, reopen } => {
                 out.array(5).u64(8).value(currency).list(lines).list(reserves).list(reopen);
             }
+            Action::ValidatorsChange { validators } => {
+                out.array(2).u64(9).value(validators);
+            }
+            Action::RulesActivate { version, height } => {
+                out.array(3).u64(10).u64(*version).u64(*height);
+            }
         }
     }
 
@@ -296,7 +324,9 @@ impl Codec for Action {
                 reserves: input.list(RESERVES_IN_MAX)?,
                 reopen: input.list(RESERVES_OUT_MAX)?,
             },
-            (1..=8, _) => return Err(Reason::Malformed),
+            (9, 2) => Action::ValidatorsChange { validators: ValidatorSet::decode(input)? },
+            (10, 3) => Action::RulesActivate { version: input.u64()?, height: input.u64()? },
+            (1..=10, _) => return Err(Reason::Malformed),
             _ => return Err(Reason::ActionUnknown),
         };
         Ok(action)

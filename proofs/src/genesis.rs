@@ -13,12 +13,17 @@ use tallystick_kernel::{
     TimeMs, Writer,
 };
 
+use crate::header::RULES_VERSION_FIRST;
 use crate::owners::Owners;
 
 /// The version of the file's encoding.
 pub const GENESIS_VERSION: u64 = 1;
 /// Bytes of a network's name.
 const NAME_BYTES_MAX: usize = 64;
+/// Heights of an epoch at least.
+const EPOCH_BLOCKS_MIN: u64 = 8;
+/// Heights of an epoch at most, and of the one epoch of a network that nobody governs.
+const EPOCH_BLOCKS_MAX: u64 = 1 << 40;
 
 /// The validators of an epoch: Ed25519 keys, strictly rising; a validator is its place in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +49,20 @@ pub struct Parameters {
     pub idle_interval: DurationMs,
     /// A checkpoint of the state is taken every so many heights, at least 1.
     pub checkpoint_interval: u64,
+    /// Who may change the validators and the rules; none when nobody may, ever.
+    pub governance: Option<Governance>,
+}
+
+/// Who may change the validators and the rules, and when a change takes force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Governance {
+    /// Heights of an epoch; a validator set is that of whole epochs. 8 to 2^40.
+    pub epoch_blocks: u64,
+    /// The genesis account, by its place in the list, whose owners are the operators.
+    pub operators: u64,
+    /// The version of the rules that the network begins with, see
+    /// [`crate::header::RULES_VERSION_MAX`].
+    pub rules_version: u64,
 }
 
 /// How a network begins.
@@ -64,14 +83,14 @@ pub struct Genesis {
 }
 
 impl ValidatorSet {
-    /// Sorts the keys into a set; [`Reason::GenesisMalformed`] for none, too many, the same key
+    /// Sorts the keys into a set; [`Reason::ValidatorsMalformed`] for none, too many, the same key
     /// twice, or a key that is not Ed25519.
     pub fn new(mut keys: Vec<PublicKey>) -> Result<ValidatorSet, Reason> {
         keys.sort_unstable();
         let distinct = keys.windows(2).all(|pair| pair[0] < pair[1]);
         let ed25519 = keys.iter().all(|key| matches!(key, PublicKey::Ed25519(_)));
         if keys.is_empty() || keys.len() > VALIDATORS_MAX || !distinct || !ed25519 {
-            return Err(Reason::GenesisMalformed);
+            return Err(Reason::ValidatorsMalformed);
         }
         Ok(ValidatorSet(keys))
     }
@@ -106,6 +125,45 @@ impl Parameters {
     /// The hash that headers carry.
     pub fn hash(&self) -> Digest {
         LabelledHash::new("tallystick/parameters/1").part(&self.to_bytes()).finish()
+    }
+
+    /// Heights of an epoch.
+    pub fn epoch_blocks(&self) -> u64 {
+        self.governance.map_or(EPOCH_BLOCKS_MAX, |governance| governance.epoch_blocks)
+    }
+
+    /// The epoch of a height; epoch zero begins with block zero.
+    pub fn epoch_of(&self, height: u64) -> u64 {
+        height / self.epoch_blocks().max(1)
+    }
+
+    /// The first height of an epoch.
+    pub fn first_of(&self, epoch: u64) -> u64 {
+        epoch.saturating_mul(self.epoch_blocks())
+    }
+
+    /// The epoch from which on a change is in force that was executed at this height: the second
+    /// one after its own.
+    pub fn effective_epoch(&self, height: u64) -> u64 {
+        self.epoch_of(height).saturating_add(2)
+    }
+
+    /// The version of the rules that the network begins with.
+    pub fn rules_version(&self) -> u64 {
+        self.governance.map_or(RULES_VERSION_FIRST, |governance| governance.rules_version)
+    }
+
+    fn is_usable(&self, accounts: usize) -> bool {
+        let entries_max = tallystick_kernel::limits::BLOCK_ENTRIES_MAX as u64;
+        let governed = self.governance.is_none_or(|governance| {
+            (EPOCH_BLOCKS_MIN..=EPOCH_BLOCKS_MAX).contains(&governance.epoch_blocks)
+                && governance.operators < accounts as u64
+                && governance.rules_version >= RULES_VERSION_FIRST
+        });
+        (1..=entries_max).contains(&self.block_entries_max)
+            && self.checkpoint_interval > 0
+            && self.idle_interval >= DurationMs(100)
+            && governed
     }
 }
 
@@ -144,6 +202,13 @@ impl Genesis {
         Some(Genesis::account_id(found.authority, self.accounts.get(index)?))
     }
 
+    /// The account whose owners may change the validators and the rules, if there is one.
+    pub fn operators(&self) -> Option<AccountId> {
+        let place = self.parameters.governance?.operators;
+        let owners = self.accounts.get(usize::try_from(place).ok()?)?;
+        Some(Genesis::account_id(place, owners))
+    }
+
     /// Whether every part is usable; [`Reason::GenesisMalformed`] or the reasons of
     /// [`Owners::check`].
     pub fn check(&self) -> Result<(), Reason> {
@@ -153,11 +218,7 @@ impl Genesis {
             currency.exponent <= CURRENCY_EXPONENT_MAX
                 && currency.authority < self.accounts.len() as u64
         });
-        let parameters = &self.parameters;
-        let entries_max = tallystick_kernel::limits::BLOCK_ENTRIES_MAX as u64;
-        let in_range = (1..=entries_max).contains(&parameters.block_entries_max)
-            && parameters.checkpoint_interval > 0
-            && parameters.idle_interval >= DurationMs(100);
+        let in_range = self.parameters.is_usable(self.accounts.len());
         if codes_rise && usable && in_range { Ok(()) } else { Err(Reason::GenesisMalformed) }
     }
 }
@@ -189,16 +250,38 @@ impl Codec for GenesisCurrency {
 
 impl Codec for Parameters {
     fn encode(&self, out: &mut Writer) {
-        out.array(3).u64(self.block_entries_max).value(&self.idle_interval);
-        out.u64(self.checkpoint_interval);
+        out.array(3 + usize::from(self.governance.is_some()));
+        out.u64(self.block_entries_max).value(&self.idle_interval).u64(self.checkpoint_interval);
+        if let Some(governance) = &self.governance {
+            out.value(governance);
+        }
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
-        input.tuple(3)?;
+        let fields = input.array(usize::MAX)?;
+        if !(3..=4).contains(&fields) {
+            return Err(Reason::Malformed);
+        }
         Ok(Parameters {
             block_entries_max: input.u64()?,
             idle_interval: DurationMs::decode(input)?,
             checkpoint_interval: input.u64()?,
+            governance: if fields == 4 { Some(Governance::decode(input)?) } else { None },
+        })
+    }
+}
+
+impl Codec for Governance {
+    fn encode(&self, out: &mut Writer) {
+        out.array(3).u64(self.epoch_blocks).u64(self.operators).u64(self.rules_version);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
+        input.tuple(3)?;
+        Ok(Governance {
+            epoch_blocks: input.u64()?,
+            operators: input.u64()?,
+            rules_version: input.u64()?,
         })
     }
 }
@@ -218,10 +301,15 @@ impl Codec for Genesis {
         Ok(Genesis {
             name: input.text(NAME_BYTES_MAX)?.to_owned(),
             time: TimeMs::decode(input)?,
-            validators: ValidatorSet::decode(input)?,
+            validators: ValidatorSet::decode(input).map_err(of_genesis)?,
             accounts: input.list(GENESIS_ACCOUNTS_MAX)?,
             currencies: input.list(GENESIS_CURRENCIES_MAX)?,
             parameters: Parameters::decode(input)?,
         })
     }
+}
+
+/// A validator set of a genesis file that is not usable makes the file so.
+fn of_genesis(reason: Reason) -> Reason {
+    if reason == Reason::ValidatorsMalformed { Reason::GenesisMalformed } else { reason }
 }

@@ -6,8 +6,12 @@ use tallystick_kernel::{
 
 use crate::merkle;
 
-/// The version of the header's encoding and of the ledger's rules.
-pub const HEADER_VERSION: u64 = 1;
+/// The first version of the ledger's rules, and of the header's encoding.
+pub const RULES_VERSION_FIRST: u64 = 1;
+/// The newest version of the ledger's rules that this program knows.
+///
+/// 2: who may sign for an account is judged before a block is voted for, for every action.
+pub const RULES_VERSION_MAX: u64 = 2;
 
 /// One transaction of a block: its id, and the hash of the witness that is executed with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +26,8 @@ pub struct Entry {
 /// results_root, checkpoint_root, validator_set_hash, parameters_hash]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// The version of the rules that the block follows; all known ones have one encoding.
+    pub version: u64,
     /// The epoch of the validator set.
     pub epoch: u64,
     /// The block's height; block zero is made from the genesis file.
@@ -76,7 +82,7 @@ impl Codec for Entry {
 
 impl Codec for Header {
     fn encode(&self, out: &mut Writer) {
-        out.array(13).u64(HEADER_VERSION).u64(self.epoch).u64(self.height);
+        out.array(13).u64(self.version).u64(self.epoch).u64(self.height);
         out.value(&self.previous).value(&self.time).u64(self.proposer);
         out.bytes(&self.transactions_root).u64(self.count).u64(self.executed_height);
         out.bytes(&self.results_root).bytes(&self.checkpoint_root);
@@ -85,10 +91,12 @@ impl Codec for Header {
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
         input.tuple(13)?;
-        if input.u64()? != HEADER_VERSION {
+        let version = input.u64()?;
+        if !(RULES_VERSION_FIRST..=RULES_VERSION_MAX).contains(&version) {
             return Err(Reason::VersionUnknown);
         }
         Ok(Header {
+            version,
             epoch: input.u64()?,
             height: input.u64()?,
             previous: BlockId::decode(input)?,

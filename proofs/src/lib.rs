@@ -25,5 +25,6 @@ pub mod revocation_list;
 pub mod sealed;
 pub mod state_proof;
 pub mod transaction;
+pub mod validator_sets;
 pub mod x509_certificate;
 pub mod x509_chain;

@@ -1,7 +1,8 @@
 //! A receipt: proof of what became of a transaction, verified offline from the genesis file alone.
 //!
-//! Invariant: verification trusts nothing but the genesis. The chain is: a quorum of the genesis
-//! validators signed a header; the reporting header is that one or an ancestor of it; it holds the
+//! Invariant: verification trusts nothing but the genesis. The chain is: each change of the
+//! validator set is itself reported under a quorum of the set before it, from the genesis file's
+//! on; a quorum of the set of its epoch signed a header; the reporting header is that one or an ancestor of it; it holds the
 //! results root; the path leads from the result to that root; the result names the id and the
 //! witness; the body has that id.
 
@@ -14,13 +15,19 @@ use crate::header::Header;
 use crate::merkle::MerklePath;
 use crate::result::TransactionResult;
 use crate::transaction::{Body, Transaction, Witness};
+use crate::validator_sets::KnownSets;
 
-/// The version of the receipt's encoding.
+/// The version of the encoding of a receipt under the genesis file's validators.
 pub const RECEIPT_VERSION: u64 = 1;
+/// The version of the encoding of a receipt with changes of the validator set.
+pub const RECEIPT_VERSION_CHANGES: u64 = 2;
 /// Headers between the reporting one and the one with a certificate of its own at most.
 pub const DESCENDANTS_MAX: usize = 64;
+/// Changes of the validator set between genesis and a receipt at most.
+pub const CHANGES_MAX: usize = 64;
 
-/// `[version, body, witness, result, path, header, descendants, finality]`.
+/// `[1, body, witness, result, path, header, descendants, finality]`, or with version 2 and the
+/// changes at the end when there are any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The transaction as it was executed.
@@ -36,7 +43,14 @@ pub struct Receipt {
     pub descendants: Vec<Header>,
     /// The proof that the last of `descendants`, or `header` itself, is final.
     pub finality: FinalityCertificate,
+    /// Every change of the validator set from genesis to the certified header's epoch, in order.
+    pub changes: Vec<SetChange>,
 }
+
+/// The receipt of a `validators_change`, without changes of its own: those before it stand beside
+/// it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetChange(pub Receipt);
 
 /// What a verified receipt says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,16 +71,37 @@ impl Receipt {
         Receipt::from_bytes(bytes, RECEIPT_BYTES_MAX)
     }
 
-    /// Verifies everything, in this order of precedence: network of the body
+    /// Verifies everything: the changes of the validator set one after another
+    /// ([`KnownSets::follow`]), then in this order of precedence: network of the body
     /// ([`Reason::WrongNetwork`]), body and witness belong to the result
     /// ([`Reason::ReceiptMismatch`]), path ([`Reason::PathInvalid`], [`Reason::RootMismatch`]),
     /// the height was executed ([`Reason::ReceiptMismatch`]), the descendants follow
-    /// ([`Reason::HeaderMismatch`]), the validator set ([`Reason::ValidatorSetMismatch`]), then the
-    /// finality certificate and the witness.
+    /// ([`Reason::HeaderMismatch`]), the validator set and the epoch
+    /// ([`Reason::ValidatorSetMismatch`]), then the finality certificate and the witness; last that
+    /// no change is of a later epoch ([`Reason::ValidatorChainBroken`]).
     ///
     /// A verified receipt may be of a transaction that failed: see
     /// [`VerifiedReceipt::require_payment`].
     pub fn verify(&self, genesis: &Genesis) -> Result<VerifiedReceipt, Reason> {
+        let mut sets = KnownSets::new(genesis);
+        for SetChange(change) in &self.changes {
+            sets.follow(genesis, change)?;
+        }
+        let verified = self.verify_under(genesis, &sets)?;
+        // A change after this epoch proves nothing here.
+        if sets.last_from() > self.certified_header()?.epoch {
+            return Err(Reason::ValidatorChainBroken);
+        }
+        Ok(verified)
+    }
+
+    /// As [`Receipt::verify`], under validator sets that are known already; `changes` is not
+    /// looked at.
+    pub fn verify_under(
+        &self,
+        genesis: &Genesis,
+        sets: &KnownSets,
+    ) -> Result<VerifiedReceipt, Reason> {
         let network = genesis.network();
         if self.transaction.body.network != network {
             return Err(Reason::WrongNetwork);
@@ -83,12 +118,14 @@ impl Receipt {
             return Err(Reason::ReceiptMismatch);
         }
         let certified = self.certified_header()?;
-        if certified.validator_set_hash != genesis.validators.hash()
+        let validators = sets.at(certified.epoch);
+        if certified.validator_set_hash != validators.hash()
+            || certified.epoch != genesis.parameters.epoch_of(certified.height)
             || certified.epoch != self.finality.epoch
         {
             return Err(Reason::ValidatorSetMismatch);
         }
-        self.finality.verify(&network, &genesis.validators, &certified.id())?;
+        self.finality.verify(&network, validators, &certified.id())?;
         self.transaction.witness.verify(&id)?;
         Ok(VerifiedReceipt {
             id,
@@ -118,19 +155,8 @@ impl VerifiedReceipt {
     }
 }
 
-impl Codec for Receipt {
-    fn encode(&self, out: &mut Writer) {
-        out.array(8).u64(RECEIPT_VERSION);
-        out.bytes(&self.transaction.body.to_bytes()).bytes(&self.transaction.witness.to_bytes());
-        out.value(&self.result).value(&self.path).value(&self.header);
-        out.list(&self.descendants).value(&self.finality);
-    }
-
-    fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
-        input.tuple(8)?;
-        if input.u64()? != RECEIPT_VERSION {
-            return Err(Reason::VersionUnknown);
-        }
+impl Receipt {
+    fn decode_fields(input: &mut Reader<'_>) -> Result<Receipt, Reason> {
         let body = Body::from_bytes(input.bytes(BODY_BYTES_MAX)?, BODY_BYTES_MAX)?;
         let witness = Witness::from_bytes(input.bytes(WITNESS_BYTES_MAX)?, WITNESS_BYTES_MAX)?;
         Ok(Receipt {
@@ -140,6 +166,54 @@ impl Codec for Receipt {
             header: Header::decode(input)?,
             descendants: input.list(DESCENDANTS_MAX)?,
             finality: FinalityCertificate::decode(input)?,
+            changes: Vec::new(),
         })
+    }
+}
+
+impl Codec for Receipt {
+    fn encode(&self, out: &mut Writer) {
+        match self.changes.is_empty() {
+            true => out.array(8).u64(RECEIPT_VERSION),
+            false => out.array(9).u64(RECEIPT_VERSION_CHANGES),
+        };
+        out.bytes(&self.transaction.body.to_bytes()).bytes(&self.transaction.witness.to_bytes());
+        out.value(&self.result).value(&self.path).value(&self.header);
+        out.list(&self.descendants).value(&self.finality);
+        if !self.changes.is_empty() {
+            out.list(&self.changes);
+        }
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
+        let fields = input.array(usize::MAX)?;
+        match (fields, input.u64()?) {
+            (8, RECEIPT_VERSION) => Receipt::decode_fields(input),
+            (9, RECEIPT_VERSION_CHANGES) => {
+                let receipt = Receipt::decode_fields(input)?;
+                let changes: Vec<SetChange> = input.list(CHANGES_MAX)?;
+                if changes.is_empty() {
+                    Err(Reason::ListEmpty)
+                } else {
+                    Ok(Receipt { changes, ..receipt })
+                }
+            }
+            (_, RECEIPT_VERSION | RECEIPT_VERSION_CHANGES) => Err(Reason::Malformed),
+            _ => Err(Reason::VersionUnknown),
+        }
+    }
+}
+
+impl Codec for SetChange {
+    fn encode(&self, out: &mut Writer) {
+        out.value(&self.0);
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
+        input.tuple(8)?;
+        if input.u64()? != RECEIPT_VERSION {
+            return Err(Reason::VersionUnknown);
+        }
+        Receipt::decode_fields(input).map(SetChange)
     }
 }

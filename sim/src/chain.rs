@@ -61,8 +61,8 @@ impl Chain {
             .filter_map(|entry| self.bodies.get(&entry.id).map(AsRef::as_ref))
             .collect();
         let listed: Vec<&Transaction> = bodies.iter().map(AsRef::as_ref).collect();
-        let judged =
-            self.model.judge_block(header.executed_height, header.time.0, &ancestors, &listed);
+        let (version, executed) = (header.version, header.executed_height);
+        let judged = self.model.judge_block(version, executed, header.time.0, &ancestors, &listed);
         if let Err(reason) = judged {
             wrong.push(format!("the model refuses block {}: {}", header.height, reason.code()));
         }

@@ -40,7 +40,9 @@ impl Skew {
     fn truth(&self, shown: SystemTime) -> SystemTime {
         let by = self.0.load(Ordering::Relaxed);
         let length = Duration::from_millis(by.unsigned_abs());
-        if by >= 0 { shown - length } else { shown + length }
+        let truth = if by >= 0 { shown.checked_sub(length) } else { shown.checked_add(length) };
+        // Who waits without end names the last time that there is.
+        truth.unwrap_or(shown)
     }
 }
 

@@ -12,7 +12,8 @@ use commonware_utils::{NZUsize, Probability};
 use tallystick_crypto::SigningKey;
 use tallystick_kernel::{DurationMs, Reason, TimeMs};
 use tallystick_node::config::MESSAGES_PER_SECOND;
-use tallystick_node::validator::{message_bytes_max, validators};
+use tallystick_node::schemes;
+use tallystick_node::validator::message_bytes_max;
 use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
 use tallystick_proofs::owners::Owners;
 
@@ -49,10 +50,11 @@ pub fn build(context: &deterministic::Context, scenario: Scenario) -> Result<Arc
             block_entries_max: scenario.entries_max,
             idle_interval: DurationMs(scenario.idle_ms),
             checkpoint_interval: 8,
+            governance: None,
         },
     };
     let genesis = Arc::new(genesis);
-    let known = validators(&genesis);
+    let known = schemes::keys(&genesis.validators);
     let seats = seats(&scenario, &known);
     Ok(Arc::new(World {
         log: Log::default(),
@@ -104,9 +106,8 @@ fn seats(scenario: &Scenario, validators: &[Key]) -> Vec<Seat> {
 
 /// Builds the network and every validator's letterboxes.
 pub async fn connect(context: &deterministic::Context, world: &Arc<World>) -> Result<Post, String> {
-    let count = world.validators.len();
     let settings = simulated::Config {
-        max_size: message_bytes_max(count),
+        max_size: message_bytes_max(),
         max_peers_per_set: NZUsize!(16),
         disconnect_on_block: true,
         tracked_peer_sets: NZUsize!(1),

@@ -77,6 +77,8 @@ fn remember(world: &World, channel: usize, message: &IoBuf) {
 
 /// A vote says that every body is durable here, and a validator votes once in a view.
 fn check_vote(world: &World, seat: usize, place: usize, disk: &Disk, bytes: IoBuf) {
+    // Each epoch has a channel of its own, told by a number before the vote.
+    let Ok((_, bytes)) = commonware_p2p::utils::mux::parse(bytes) else { return };
     let Ok(Vote::<Scheme, sha256::Digest>::Notarize(vote)) = Vote::decode(bytes) else { return };
     let payload = vote.proposal.payload;
     let key = (place, vote.proposal.epoch().get(), vote.proposal.view().get());

@@ -11,7 +11,9 @@ pub const fn of(reason: Reason) -> &'static str {
         }
         R::TooLarge => "name the right file, or ask for less at once",
         R::WrongNetwork => "use the genesis file and the description of the same network",
-        R::ActionUnknown | R::FeatureOff => "use a version of tally that knows it, on every side",
+        R::ActionUnknown | R::FeatureOff | R::RulesUnknown => {
+            "use a version of tally that knows it, on every side"
+        }
         R::AmountMalformed => "write major units with a point and no sign, such as 12.30",
         R::AmountZero => "name an amount above zero",
         R::CurrencyMalformed | R::CurrencyUnknown => {
@@ -26,6 +28,7 @@ pub const fn of(reason: Reason) -> &'static str {
         R::InflateFailed | R::ImageUnreadable | R::CodeNotFound => {
             "take the picture again: the whole code, sharp, as PNG or JPEG"
         }
+        R::ValidatorsMalformed => "name 1 to 64 different Ed25519 keys",
         R::GenesisMalformed => "fetch the network's genesis file again from someone you trust",
         R::SealUnreadable | R::CredentialMalformed => {
             "begin again with tally wallet provision --request FILE on this device"
@@ -49,6 +52,10 @@ const fn of_parties(reason: Reason) -> &'static str {
         R::Expired => "make or ask for a new one, and compare the clocks with tally doctor",
         R::NotYetValid | R::ClockBehind => "compare the clocks with tally doctor, then try again",
         R::ValidityTooLong => "ask for a shorter time",
+        R::ActivationTooSoon => "name a height two epochs ahead or more",
+        R::NotOperators => "sign as the operators that the genesis file names",
+        R::ChangePending => "decide it again in the next epoch",
+        R::RulesNotNext => "name the version after the one decided last, at a greater height",
         R::AccountUnknown | R::PayeeUnknown => "look whether the account is of this network",
         R::NotOwner | R::NotAuthority | R::NotMandate | R::ReserveNotOwned => {
             "use the wallet or the role that holds the key"
@@ -81,8 +88,13 @@ const fn of_proofs(reason: Reason) -> &'static str {
         | R::RootMismatch
         | R::HeaderMismatch
         | R::EntryNotAllowed
+        | R::RulesMismatch
         | R::ValidatorSetMismatch => "ask another node, and tell the operator of this one",
-        R::ReceiptMismatch | R::PathInvalid | R::CertificateShort | R::SignerUnknown => {
+        R::ReceiptMismatch
+        | R::PathInvalid
+        | R::CertificateShort
+        | R::SignerUnknown
+        | R::ValidatorChainBroken => {
             "do not take it for a payment; fetch the receipt again from a node"
         }
         R::NotPaid => "do not hand over the goods: ask for another payment",

@@ -6,9 +6,11 @@ pub(crate) mod mint;
 pub(crate) mod remit;
 pub(crate) mod reserve_close;
 pub(crate) mod reserve_open;
+pub(crate) mod rules_activate;
 pub(crate) mod spender;
 pub(crate) mod transfer;
 pub(crate) mod unlock_request;
+pub(crate) mod validators_change;
 
 use tallystick_kernel::{Amount, CurrencyCode, Reason, TransactionId};
 use tallystick_proofs::action::{Action, Line};
@@ -43,6 +45,12 @@ pub(crate) fn apply(
             let payment = remit::Payment { currency, lines, reserves, reopen };
             remit::apply(stage, id, transaction, &payment)
         }
+        Action::ValidatorsChange { validators } => {
+            validators_change::apply(stage, id, transaction, validators)
+        }
+        Action::RulesActivate { version, height } => {
+            rules_activate::apply(stage, transaction, *version, *height)
+        }
     }
 }
 
@@ -51,6 +59,16 @@ pub(crate) fn apply(
 fn check_owners(stage: &Stage<'_>, transaction: &Transaction) -> Result<(), Reason> {
     let account = stage.account(&transaction.body.account)?;
     account.owners.allow(transaction.witness.signers())
+}
+
+/// The owners of the operators' account signed: the reasons of [`check_owners`], then
+/// [`Reason::NotOperators`].
+fn check_operators(stage: &Stage<'_>, transaction: &Transaction) -> Result<(), Reason> {
+    check_owners(stage, transaction)?;
+    match stage.chain().operators {
+        Some(operators) if operators == transaction.body.account => Ok(()),
+        _ => Err(Reason::NotOperators),
+    }
 }
 
 /// Every payee exists, in the order of the lines.

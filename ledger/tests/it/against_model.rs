@@ -187,7 +187,9 @@ fn without_the_claim_rule_double_spends_are_voted_for() {
     let config = Config { cases: 256, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let found = runner.run(&rounds(), |rounds| no_double_spend(Rules { claims: false }, &rounds));
+    let found = runner.run(&rounds(), |rounds| {
+        no_double_spend(Rules { claims: false, ..Rules::default() }, &rounds)
+    });
     let said = found.unwrap_err().to_string();
     assert!(said.contains("its claim was gone"), "{said}");
 }

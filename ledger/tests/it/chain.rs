@@ -212,7 +212,8 @@ impl Chain {
         let unexecuted: Vec<&Transaction> = unexecuted.chain(ahead).collect();
         let named: Vec<&Transaction> = transactions.iter().collect();
         let time = header.time.0;
-        let expected = self.model.judge_block(executed_height, time, &unexecuted, &named);
+        let expected =
+            self.model.judge_block(header.version, executed_height, time, &unexecuted, &named);
         let expected = match expected {
             Ok(()) => Verdict::Valid,
             Err(reason) => Verdict::Invalid(reason),

@@ -9,6 +9,8 @@ mod chain;
 #[cfg(test)]
 mod checkpoints;
 #[cfg(test)]
+mod governance;
+#[cfg(test)]
 mod locks;
 #[cfg(test)]
 mod money;

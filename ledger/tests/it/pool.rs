@@ -209,7 +209,7 @@ fn selection_goes_by_arrival_and_leaves_out_what_ancestors_hold_or_claim() {
 #[test]
 fn without_the_claim_rule_the_pool_hands_out_a_double_spend() {
     let mut world = World::new();
-    let mut pool = Pool::new(PoolLimits::default(), Rules { claims: false });
+    let mut pool = Pool::new(PoolLimits::default(), Rules { claims: false, ..Rules::default() });
     let reserves = world.open(&[100], None, None);
     let (alice, shop, bob) = (world.alice(), world.shop(), world.bob());
     let spends = [

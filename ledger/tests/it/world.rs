@@ -87,6 +87,7 @@ pub fn genesis() -> Genesis {
             block_entries_max: 100,
             idle_interval: DurationMs::seconds(5),
             checkpoint_interval: 4,
+            governance: None,
         },
     }
 }
@@ -94,7 +95,11 @@ pub fn genesis() -> Genesis {
 impl World {
     /// Alice and Bob have 1000 EUR cents and 500 USD cents each.
     pub fn new() -> World {
-        let genesis = genesis();
+        World::of(genesis())
+    }
+
+    /// The same on another genesis file.
+    pub fn of(genesis: Genesis) -> World {
         genesis.check().unwrap();
         let state = State::genesis(&genesis);
         let mut store = MemoryStore::new();

@@ -12,7 +12,7 @@ use tallystick_kernel::{
 use tallystick_ledger::Rules;
 use tallystick_node::{NodeConfig, NodeHandle, Running, SubmissionOutcome, TransactionStatus, run};
 use tallystick_proofs::action::Action;
-use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
+use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Governance, Parameters, ValidatorSet};
 use tallystick_proofs::owners::Owners;
 use tallystick_proofs::result::TransactionResult;
 use tallystick_proofs::transaction::{Body, Transaction};
@@ -25,12 +25,23 @@ pub struct Cluster {
     pub nodes: Vec<Option<Running>>,
     folder: tempfile::TempDir,
     addresses: Vec<SocketAddr>,
-    rules: Rules,
+    /// By place; a node may know other rules than the rest.
+    pub rules: Vec<Rules>,
     salt: AtomicU64,
 }
 
 fn seed(place: usize) -> [u8; 32] {
     [place as u8 + 1; 32]
+}
+
+/// The key of the validator at a seat.
+pub fn public(place: usize) -> PublicKey {
+    SigningKey::ed25519_from_seed(&seed(place)).public_key()
+}
+
+/// The operators' keys.
+pub fn operators() -> [SigningKey; 3] {
+    [210, 211, 212].map(|seed| SigningKey::ed25519_from_seed(&[seed; 32]))
 }
 
 fn now() -> TimeMs {
@@ -44,47 +55,57 @@ impl Cluster {
     }
 
     pub fn with_rules(count: usize, rules: Rules) -> Cluster {
+        let mut cluster = Cluster::found(count, 0, None);
+        cluster.rules = vec![rules; count];
+        (0..count).for_each(|place| cluster.start_node(place));
+        cluster
+    }
+
+    /// A network of `count` validators with `spare` more seats, of which no node runs yet. When it
+    /// is governed the operators are two of three.
+    pub fn found(count: usize, spare: usize, governance: Option<Governance>) -> Cluster {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
             .try_init();
         let bank = SigningKey::ed25519_from_seed(&[200; 32]);
-        let keys: Vec<PublicKey> = (0..count)
-            .map(|place| SigningKey::ed25519_from_seed(&seed(place)).public_key())
-            .collect();
+        let mut operators: Vec<_> = operators().iter().map(SigningKey::public_key).collect();
+        operators.sort_unstable();
         let genesis = Genesis {
             name: "test".to_owned(),
             time: now(),
-            validators: ValidatorSet::new(keys).unwrap(),
-            accounts: vec![Owners::single(bank.public_key())],
+            validators: ValidatorSet::new((0..count).map(public).collect()).unwrap(),
+            accounts: vec![
+                Owners::single(bank.public_key()),
+                Owners { threshold: 2, keys: operators },
+            ],
             currencies: vec![GenesisCurrency { code: eur(), exponent: 2, authority: 0 }],
             parameters: Parameters {
                 block_entries_max: 1000,
-                idle_interval: DurationMs::seconds(2),
+                idle_interval: DurationMs::seconds(if governance.is_some() { 1 } else { 2 }),
                 checkpoint_interval: 8,
+                governance,
             },
         };
+        let seats = count + spare;
         let held: Vec<TcpListener> =
-            (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+            (0..seats).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let addresses = held.iter().map(|listener| listener.local_addr().unwrap()).collect();
         drop(held);
-        let mut cluster = Cluster {
+        Cluster {
             genesis: Arc::new(genesis),
             bank,
-            nodes: (0..count).map(|_| None).collect(),
+            nodes: (0..seats).map(|_| None).collect(),
             folder: tempfile::tempdir().unwrap(),
             addresses,
-            rules,
+            rules: vec![Rules::default(); seats],
             salt: AtomicU64::new(0),
-        };
-        (0..count).for_each(|place| cluster.start_node(place));
-        cluster
+        }
     }
 
     pub fn start_node(&mut self, place: usize) {
-        let peers = self.addresses.iter().enumerate().map(|(peer, address)| {
-            (SigningKey::ed25519_from_seed(&seed(peer)).public_key(), *address)
-        });
+        let peers = self.addresses.iter().enumerate();
+        let peers = peers.map(|(peer, address)| (public(peer), *address));
         let config = NodeConfig {
             genesis: Arc::clone(&self.genesis),
             seed: Zeroizing::new(seed(place)),
@@ -92,7 +113,7 @@ impl Cluster {
             listen: self.addresses[place],
             peers: peers.collect(),
             worker_threads: 1,
-            rules: self.rules,
+            rules: self.rules[place],
         };
         self.nodes[place] = Some(run(config).unwrap());
     }
@@ -145,6 +166,27 @@ impl Cluster {
             action,
         };
         body.sign(&[key])
+    }
+
+    /// What some of the operators sign.
+    pub fn decide(&self, action: Action, signers: &[usize]) -> Transaction {
+        let account = self.genesis.operators().unwrap();
+        let unsigned = self.sign(account, action, &self.bank).body;
+        let keys = operators();
+        let signers: Vec<&SigningKey> = signers.iter().map(|place| &keys[*place]).collect();
+        unsigned.sign(&signers)
+    }
+
+    /// Waits until a node has executed a height.
+    pub async fn reach(&self, place: usize, height: u64) {
+        for _ in 0..1200 {
+            if self.handle(place).network_status().height >= height {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let status = self.handle(place).network_status();
+        panic!("{place} does not reach {height}: {status:?}");
     }
 
     /// Submits at a node and waits until the result is final and certified there.

@@ -311,7 +311,9 @@ async fn a_thousand_payments_over_four_nodes_agree_with_the_model() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_payments_break_the_property_when_claims_are_not_checked() {
     for _ in 0..5 {
-        let broken = payments_hold(Rules { claims: false }, PAYMENTS / 5, random_seed()).await;
+        let broken =
+            payments_hold(Rules { claims: false, ..Rules::default() }, PAYMENTS / 5, random_seed())
+                .await;
         if let Err(what) = broken {
             assert!(what.contains("claim was gone"), "{what}");
             return;

@@ -3,7 +3,7 @@
 use tallystick_crypto::PublicKey;
 use tallystick_kernel::{AccountId, Amount, Codec, DurationMs, Reason, ReserveId};
 use tallystick_proofs::action::{Action, Lock};
-use tallystick_proofs::genesis::{Genesis, ValidatorSet};
+use tallystick_proofs::genesis::{Genesis, Governance, ValidatorSet};
 use tallystick_proofs::owners::Owners;
 
 use crate::samples::{actions, amount, body, eur, genesis, key, line, lock, owners};
@@ -106,12 +106,26 @@ fn a_genesis_file_is_refused_for_each_unusable_part() {
     refused(&|it| it.parameters.block_entries_max = 4097);
     refused(&|it| it.parameters.checkpoint_interval = 0);
     refused(&|it| it.parameters.idle_interval = DurationMs(99));
+    let governed = |change: &dyn Fn(&mut Governance)| {
+        let mut governance = Governance { epoch_blocks: 8, operators: 1, rules_version: 1 };
+        change(&mut governance);
+        let mut genesis = genesis(4);
+        genesis.parameters.governance = Some(governance);
+        let read = Genesis::from_bytes(&genesis.to_bytes(), 1 << 16);
+        assert_eq!(read.as_ref(), Ok(&genesis));
+        genesis.check()
+    };
+    assert_eq!(governed(&|_| ()), Ok(()));
+    assert_eq!(governed(&|it| it.epoch_blocks = 7), Err(Reason::GenesisMalformed));
+    assert_eq!(governed(&|it| it.epoch_blocks = (1 << 40) + 1), Err(Reason::GenesisMalformed));
+    assert_eq!(governed(&|it| it.operators = 2), Err(Reason::GenesisMalformed));
+    assert_eq!(governed(&|it| it.rules_version = 0), Err(Reason::GenesisMalformed));
     let mut weak = genesis(4);
     weak.accounts[0].threshold = 0;
     assert_eq!(weak.check(), Err(Reason::OwnersMalformed));
-    assert_eq!(ValidatorSet::new(vec![]), Err(Reason::GenesisMalformed));
-    assert_eq!(ValidatorSet::new(vec![key(1).public_key(); 2]), Err(Reason::GenesisMalformed));
-    assert_eq!(ValidatorSet::new(owners().keys), Err(Reason::GenesisMalformed));
+    assert_eq!(ValidatorSet::new(vec![]), Err(Reason::ValidatorsMalformed));
+    assert_eq!(ValidatorSet::new(vec![key(1).public_key(); 2]), Err(Reason::ValidatorsMalformed));
+    assert_eq!(ValidatorSet::new(owners().keys), Err(Reason::ValidatorsMalformed));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use tallystick_proofs::result::TransactionResult;
 use tallystick_proofs::transaction::Body;
 
 use crate::samples::{actions, body, finality, genesis, key, receipt, validators};
+use crate::validator_changes;
 
 /// The modules that a page loads to verify a receipt.
 const MODULES: [&str; 3] = ["receipt.js", "cbor.js", "merkle.js"];
@@ -113,6 +114,23 @@ fn the_console_takes_every_receipt_that_we_take() {
         cases.push(case(&made(body(action), &[&key(1), &key(2), &standard]), 4));
     }
     assert_eq!(agree(&cases), cases.len());
+}
+
+#[test]
+fn the_console_follows_changes_of_the_validators_as_we_do() {
+    let genesis = validator_changes::governed().to_bytes();
+    let pair = |receipt: Receipt| (genesis.clone(), receipt.to_bytes());
+    let good: Vec<Case> = validator_changes::good().into_iter().map(pair).collect();
+    assert_eq!(agree(&good), good.len());
+    let bad = validator_changes::bad().into_iter().map(|(receipt, _)| pair(receipt));
+    assert_eq!(agree(&bad.collect::<Vec<_>>()), 0);
+    let (_, whole) = good.last().unwrap();
+    let flipped = (0..whole.len()).step_by(5).map(|place| {
+        let mut changed = whole.clone();
+        changed[place] ^= 1 << (place % 8);
+        (genesis.clone(), changed)
+    });
+    assert_eq!(agree(&flipped.collect::<Vec<_>>()), 0);
 }
 
 #[test]

@@ -232,7 +232,7 @@ fn unknown_versions_and_actions_are_named_as_such() {
     bytes[1] = 2;
     assert_eq!(Body::from_bytes(&bytes, BODY_BYTES_MAX), Err(Reason::VersionUnknown));
     let mut burn = samples::actions().remove(2).to_bytes();
-    burn[1] = 9;
+    burn[1] = 11;
     assert_eq!(Action::from_bytes(&burn, BODY_BYTES_MAX), Err(Reason::ActionUnknown));
     burn[1] = 4;
     assert_eq!(Action::from_bytes(&burn, BODY_BYTES_MAX), Err(Reason::Malformed));

@@ -8,7 +8,7 @@ use tallystick_proofs::header::entries_root;
 use tallystick_proofs::merkle;
 use tallystick_proofs::transaction::{account_id, reserve_id};
 
-use crate::samples;
+use crate::{samples, validator_changes};
 
 /// `name length sha256` of the canonical bytes of each sample, one a line.
 const FROZEN: &str = include_str!("../../../vectors/ownencodings/ledger.txt");
@@ -33,6 +33,10 @@ fn encodings() -> Vec<(String, Vec<u8>)> {
     add("finality certificate", samples::finality(&samples::header(), 4, 3).to_bytes());
     add("acknowledgement certificate", samples::acknowledgement().to_bytes());
     add("receipt", samples::receipt(4, 3, None).to_bytes());
+    add("genesis with operators", validator_changes::governed().to_bytes());
+    for receipt in validator_changes::good().iter().rev().take(1) {
+        add("receipt with changes", receipt.to_bytes());
+    }
     all
 }
 

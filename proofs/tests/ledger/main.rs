@@ -12,3 +12,5 @@ mod frozen;
 mod receipts;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod validator_changes;

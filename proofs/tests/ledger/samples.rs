@@ -80,6 +80,8 @@ pub fn actions() -> Vec<Action> {
             reserves,
             reopen: vec![amount(5)],
         },
+        Action::ValidatorsChange { validators: genesis(5).validators },
+        Action::RulesActivate { version: 2, height: 300 },
     ]
 }
 
@@ -121,6 +123,7 @@ pub fn genesis(validator_count: u8) -> Genesis {
             block_entries_max: 1000,
             idle_interval: DurationMs::seconds(5),
             checkpoint_interval: 100,
+            governance: None,
         },
     }
 }
@@ -132,6 +135,7 @@ pub fn entry() -> Entry {
 pub fn header() -> Header {
     let genesis = genesis(4);
     Header {
+        version: 1,
         epoch: 0,
         height: 1_000,
         previous: BlockId([12; 32]),
@@ -201,5 +205,13 @@ pub fn receipt(validator_count: u8, signer_count: usize, failure: Option<Reason>
     let next = Header { height: header.height + 1, previous: header.id(), ..header };
     let finality = finality(&next, validator_count, signer_count);
     let path = merkle::path(&leaves, 2).unwrap();
-    Receipt { transaction, result, path, header, descendants: vec![next], finality }
+    Receipt {
+        transaction,
+        result,
+        path,
+        header,
+        descendants: vec![next],
+        finality,
+        changes: vec![],
+    }
 }

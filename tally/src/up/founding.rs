@@ -264,6 +264,7 @@ fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
             block_entries_max: 1024,
             idle_interval: IDLE_INTERVAL,
             checkpoint_interval: 64,
+            governance: None,
         },
     };
     genesis.check()?;

@@ -52,6 +52,7 @@ impl BenchNetwork {
                 block_entries_max: BLOCK_ENTRIES_MAX,
                 idle_interval: IDLE_INTERVAL,
                 checkpoint_interval: 64,
+                governance: None,
             },
         });
         let addresses = free_addresses(count)?;
