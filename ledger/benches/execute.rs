@@ -6,13 +6,13 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tallystick_crypto::SigningKey;
 use tallystick_crypto::batch::{SignedMessage, verify_batch};
 use tallystick_kernel::{AccountId, Amount, CurrencyCode, DurationMs, Reason, Salt, TimeMs};
 use tallystick_ledger::{
-    BlockContext, Found, Pool, PoolLimits, Rules, State, Verdict, build, check, checkpoint,
-    entry_of, execute, genesis_header,
+    BlockContext, Found, Pool, PoolLimits, Rules, State, Verdict, Workers, build, check,
+    checkpoint, entry_of, execute, execute_with, genesis_header,
 };
 use tallystick_proofs::action::{Action, Line, Lock};
 use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
@@ -23,7 +23,9 @@ use tallystick_proofs::transaction::{Body, Transaction, reserve_id};
 /// Payments of one block.
 const PAYMENTS: u64 = 1_000;
 /// Accounts of payers, each of which makes ten payments.
-const PAYERS: u8 = 100;
+const PAYERS: u16 = 100;
+/// Accounts of payers where each makes one payment.
+const MANY: u16 = 1_000;
 const START: TimeMs = TimeMs(1_000_000_000_000);
 
 /// A chain that only executes.
@@ -34,8 +36,10 @@ struct Chain {
     salt: u64,
 }
 
-fn key(seed: u8) -> SigningKey {
-    SigningKey::ed25519_from_seed(&[seed; 32])
+fn key(seed: u16) -> SigningKey {
+    let mut bytes = [7; 32];
+    bytes[..2].copy_from_slice(&seed.to_be_bytes());
+    SigningKey::ed25519_from_seed(&bytes)
 }
 
 fn known<T>(result: Result<T, Reason>) -> T {
@@ -54,14 +58,14 @@ fn minor(amount: u64) -> Amount {
 }
 
 impl Chain {
-    fn new() -> Chain {
-        let validators = (200..204).map(|seed| key(seed).public_key()).collect();
+    fn new(payers: u16) -> Chain {
+        let validators = (2_000..2_004).map(|seed| key(seed).public_key()).collect();
         let account = |seed| Owners::single(key(seed).public_key());
         let genesis = Genesis {
             name: "bench".to_owned(),
             time: START,
             validators: known(ValidatorSet::new(validators)),
-            accounts: (0..=PAYERS).map(account).collect(),
+            accounts: (0..=payers).map(account).collect(),
             currencies: vec![GenesisCurrency { code: eur(), exponent: 2, authority: 0 }],
             parameters: Parameters {
                 block_entries_max: PAYMENTS,
@@ -79,7 +83,7 @@ impl Chain {
         self.genesis.accounts().nth(index).map_or(AccountId::NONE, |(id, _)| id)
     }
 
-    fn sign(&mut self, account: AccountId, action: Action, seed: u8) -> Transaction {
+    fn sign(&mut self, account: AccountId, action: Action, seed: u16) -> Transaction {
         self.salt += 1;
         let mut salt = [0; 16];
         salt[..8].copy_from_slice(&self.salt.to_be_bytes());
@@ -113,18 +117,18 @@ impl Chain {
         self.parent = header;
     }
 
-    /// Money for every payer, and ten reserves of each, locked to key 250.
+    /// Money for every payer, and ten reserves of each, locked to key 3000.
     fn fund(&mut self) -> Vec<Transaction> {
         let authority = self.account(0);
         let accounts: Vec<AccountId> = self.genesis.accounts().map(|(id, _)| id).collect();
         let (mut mints, mut opens) = (Vec::new(), Vec::new());
         let lock = Lock {
-            mandate: key(250).public_key(),
+            mandate: key(3_000).public_key(),
             payment_max: None,
             payees: Vec::new(),
             unlock_delay: DurationMs::minutes(60),
         };
-        for (seed, payee) in (1..=PAYERS).zip(&accounts[1..]) {
+        for (seed, payee) in (1..).zip(&accounts[1..]) {
             let amount = minor(1_000_000);
             let mint = Action::Mint { currency: eur(), payee: *payee, amount, reference: None };
             mints.push(self.sign(authority, mint, 0));
@@ -150,7 +154,21 @@ impl Chain {
             let payee = accounts[1 + (payer + 1) % usize::from(PAYERS)];
             let lines = vec![Line { payee, amount: minor(7), reference: None }];
             let action = Action::Transfer { currency: eur(), lines };
-            made.push(self.sign(accounts[1 + payer], action, 1 + payer as u8));
+            made.push(self.sign(accounts[1 + payer], action, 1 + payer as u16));
+        }
+        made
+    }
+
+    /// One block of transfers of `minor`, the payer and the payee of each by its number.
+    fn pays(&mut self, minor_units: u64, pair: impl Fn(u64) -> (u64, u64)) -> Vec<Transaction> {
+        let accounts: Vec<AccountId> = self.genesis.accounts().map(|(id, _)| id).collect();
+        let mut made = Vec::new();
+        for number in 0..PAYMENTS {
+            let (payer, payee) = pair(number);
+            let payee = accounts[payee as usize];
+            let lines = vec![Line { payee, amount: minor(minor_units), reference: None }];
+            let action = Action::Transfer { currency: eur(), lines };
+            made.push(self.sign(accounts[payer as usize], action, payer as u16));
         }
         made
     }
@@ -167,7 +185,7 @@ impl Chain {
                     reserves: vec![reserve_id(&open.id(), index)],
                     reopen: vec![minor(70)],
                 };
-                made.push(self.sign(open.body.account, action, 250));
+                made.push(self.sign(open.body.account, action, 3_000));
             }
         }
         made
@@ -175,7 +193,7 @@ impl Chain {
 }
 
 fn payments(criterion: &mut Criterion) {
-    let mut chain = Chain::new();
+    let mut chain = Chain::new(PAYERS);
     let opens = chain.fund();
     let transfers = chain.transfers();
     let remits = chain.remits(&opens);
@@ -203,6 +221,59 @@ fn payments(criterion: &mut Criterion) {
         bencher.iter(|| checkpoint::root(black_box(&chain.state)));
     });
     signatures(&mut group, &transfers);
+    group.finish();
+}
+
+/// Runs the parts on threads.
+struct Threads(usize);
+
+impl Workers for Threads {
+    fn parts(&self, _: usize) -> usize {
+        self.0
+    }
+
+    fn each(&self, parts: usize, part: &(dyn Fn(usize) + Sync)) {
+        std::thread::scope(|scope| {
+            for number in 1..parts {
+                scope.spawn(move || part(number));
+            }
+            part(0);
+        });
+    }
+}
+
+/// The same blocks one transaction after another, as one lane, and in lanes on two threads.
+fn lanes(criterion: &mut Criterion) {
+    let mut chain = Chain::new(MANY);
+    chain.fund();
+    let many = u64::from(MANY);
+    let spread = |number: u64| 1 + number * 7_919 % many;
+    let loads = [
+        ("uniform", chain.pays(7, |number| (spread(number), spread(number + 500)))),
+        ("hot merchant", chain.pays(7, |number| (spread(number), 0))),
+        ("one payer", chain.pays(7, |number| (1, spread(number)))),
+        ("one payer short", chain.pays(2_000, |number| (1, spread(number)))),
+    ];
+    let mut group = criterion.benchmark_group("lanes");
+    group.throughput(Throughput::Elements(PAYMENTS));
+    group.sample_size(20);
+    for (load, transactions) in &loads {
+        let listed: Vec<_> = transactions.iter().map(|one| (entry_of(one), one)).collect();
+        let entries: Vec<Entry> = listed.iter().map(|(entry, _)| *entry).collect();
+        let header = chain.header(&entries);
+        for (way, parts) in [("in order", 0), ("one lane", 1), ("two threads", 2)] {
+            group.bench_function(BenchmarkId::new(way, load), |bencher| {
+                let run = |mut state: State| {
+                    let outcome = match parts {
+                        0 => execute(&mut state, &header, &listed),
+                        _ => execute_with(&mut state, &header, &listed, &Threads(parts)),
+                    };
+                    (state, outcome)
+                };
+                bencher.iter_batched(|| chain.state.clone(), run, BatchSize::LargeInput);
+            });
+        }
+    }
     group.finish();
 }
 
@@ -265,5 +336,5 @@ fn signatures(
     }
 }
 
-criterion_group!(benches, payments);
+criterion_group!(benches, payments, lanes);
 criterion_main!(benches);

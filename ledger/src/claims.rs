@@ -110,6 +110,11 @@ pub fn touches(body: &Body) -> Touches {
     all
 }
 
+/// Whether the action touches [`Cell::Governance`].
+pub(crate) fn is_governance(action: &Action) -> bool {
+    matches!(action, Action::ValidatorsChange { .. } | Action::RulesActivate { .. })
+}
+
 /// The claims alone.
 pub fn claims(body: &Body) -> impl Iterator<Item = Claim> + '_ {
     reserves_named(&body.action).iter().copied().map(Claim::Reserve)

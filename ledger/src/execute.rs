@@ -3,6 +3,9 @@
 //! Invariants: a transaction that fails changes nothing and is remembered with its code; a commit
 //! has no step that can fail; conservation is asserted after every block.
 
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
 use tallystick_kernel::limits::REMEMBERED;
 use tallystick_kernel::{Codec, Reason, TimeMs, TransactionId};
 use tallystick_proofs::header::{Entry, Header};
@@ -11,14 +14,16 @@ use tallystick_proofs::transaction::Transaction;
 
 use crate::actions;
 use crate::checkpoint;
-use crate::claims::claims;
+use crate::claims::{claims, is_governance};
 use crate::entry::Executed;
+use crate::lanes;
 use crate::load::encode_head;
 use crate::receipts::encode_results;
 use crate::recent::{RECENT_HEIGHTS_MIN, Recent};
 use crate::stage::{Changes, Stage, Writes};
 use crate::state::{Head, State};
 use crate::state_key::{self, StateChange};
+use crate::workers::Workers;
 
 /// What a block did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +35,8 @@ pub struct Outcome {
     pub changes: Vec<StateChange>,
 }
 
-/// Executes the final block after the state's head.
+/// Executes the final block after the state's head, one transaction after another: the plain
+/// statement of what [`execute_with`] does.
 ///
 /// The caller MUST hand over blocks in the order of their heights, each with the transactions of
 /// its entries in their order, whose form and signatures were verified; anything else is a bug of
@@ -40,29 +46,57 @@ pub fn execute(
     header: &Header,
     transactions: &[(Entry, &Transaction)],
 ) -> Outcome {
-    assert_eq!(header.height, state.height() + 1, "blocks are executed in order");
-    assert_eq!(header.previous, state.head.block, "a block follows from its parent");
-    assert_eq!(header.count, transactions.len() as u64, "every entry is executed");
+    check_order(state, header, transactions);
     let mut changes = Changes::new();
     let mut results = Vec::with_capacity(transactions.len());
     for (index, (entry, transaction)) in transactions.iter().enumerate() {
         let failure = run(state, header, &entry.id, transaction, &mut changes).err();
-        let result = TransactionResult {
-            id: entry.id,
-            witness_hash: entry.witness_hash,
-            height: header.height,
-            index: index as u64,
-            failure,
-        };
+        let result = result(header, index, entry, failure);
         results.push(result);
         remember(state, result, transaction.body.valid_until, &mut changes);
     }
-    forget(state, header.time, &mut changes);
-    let claims = transactions.iter().flat_map(|(_, transaction)| claims(&transaction.body));
-    advance(state, header, claims.collect(), results.clone(), &mut changes);
-    assert_eq!(state.check_totals(), Ok(()), "money was made or lost");
-    let changes = changes.into_iter().map(|(key, value)| StateChange { key, value }).collect();
-    Outcome { results, changes }
+    finish(state, header, transactions, results, changes)
+}
+
+/// [`execute`] with transactions that have nothing to do with each other executed at once. The
+/// outcome and the state are the same, bit by bit, whatever the workers are. A block in which the
+/// operators decide something is rare, and is executed in order.
+pub fn execute_with(
+    state: &mut State,
+    header: &Header,
+    transactions: &[(Entry, &Transaction)],
+    workers: &dyn Workers,
+) -> Outcome {
+    if transactions.iter().any(|(_, transaction)| is_governance(&transaction.body.action)) {
+        return execute(state, header, transactions);
+    }
+    check_order(state, header, transactions);
+    let places = first_of_their_id(state, transactions);
+    let groups = match workers.parts(places.len()) {
+        0 | 1 => vec![places],
+        parts => lanes::split(state, transactions, &places, parts),
+    };
+    let done: Vec<OnceLock<Done>> = groups.iter().map(|_| OnceLock::new()).collect();
+    workers.each(groups.len(), &|group| {
+        done[group].get_or_init(|| run_lane(state, header, transactions, &groups[group]));
+    });
+    let mut failures = vec![Some(Reason::AlreadyExecuted); transactions.len()];
+    let mut writes = Vec::with_capacity(groups.len());
+    for (group, done) in groups.iter().zip(done) {
+        let Some(done) = done.into_inner() else { unreachable!("workers do every part") };
+        group.iter().zip(done.failures).for_each(|(place, failure)| failures[*place] = failure);
+        writes.push(done.writes);
+    }
+    let mut changes = Changes::new();
+    let writes = Writes::join(state, writes);
+    state.commit(writes, &mut changes);
+    let mut results = Vec::with_capacity(transactions.len());
+    for (index, (entry, transaction)) in transactions.iter().enumerate() {
+        let result = result(header, index, entry, failures[index]);
+        results.push(result);
+        remember(state, result, transaction.body.valid_until, &mut changes);
+    }
+    finish(state, header, transactions, results, changes)
 }
 
 /// What the transaction would come to if it were executed now, in a block of time `time`: admission
@@ -76,6 +110,42 @@ pub fn would_fail(
     stage(state, state.height() + 1, time, id, transaction).map(drop)
 }
 
+/// What became of one lane: a result for each of its transactions.
+struct Done {
+    failures: Vec<Option<Reason>>,
+    writes: Writes,
+}
+
+/// The transactions that are run: others have an id that was executed, here or before.
+fn first_of_their_id(state: &State, transactions: &[(Entry, &Transaction)]) -> Vec<usize> {
+    let mut ids = BTreeSet::new();
+    let first = transactions
+        .iter()
+        .enumerate()
+        .filter(|(_, (entry, _))| !state.executed.contains_key(&entry.id) && ids.insert(entry.id));
+    first.map(|(place, _)| place).collect()
+}
+
+fn run_lane(
+    state: &State,
+    header: &Header,
+    transactions: &[(Entry, &Transaction)],
+    places: &[usize],
+) -> Done {
+    let mut done = Done { failures: Vec::with_capacity(places.len()), writes: Writes::default() };
+    for place in places {
+        let (entry, transaction) = &transactions[*place];
+        let mut stage = Stage::new(state, entry.id, header.height, header.time).after(&done.writes);
+        let applied = actions::apply(&mut stage, &entry.id, transaction);
+        let writes = stage.finish();
+        done.failures.push(applied.err());
+        if applied.is_ok() {
+            done.writes.append(writes);
+        }
+    }
+    done
+}
+
 fn run(
     state: &mut State,
     header: &Header,
@@ -87,7 +157,7 @@ fn run(
         return Err(Reason::AlreadyExecuted);
     }
     let writes = stage(state, header.height, header.time, id, transaction)?;
-    state.commit(id, writes, changes);
+    state.commit(writes, changes);
     Ok(())
 }
 
@@ -98,9 +168,46 @@ fn stage(
     id: &TransactionId,
     transaction: &Transaction,
 ) -> Result<Writes, Reason> {
-    let mut stage = Stage::new(state, height, time);
+    let mut stage = Stage::new(state, *id, height, time);
     actions::apply(&mut stage, id, transaction)?;
     Ok(stage.finish())
+}
+
+fn check_order(state: &State, header: &Header, transactions: &[(Entry, &Transaction)]) {
+    assert_eq!(header.height, state.height() + 1, "blocks are executed in order");
+    assert_eq!(header.previous, state.head.block, "a block follows from its parent");
+    assert_eq!(header.count, transactions.len() as u64, "every entry is executed");
+}
+
+fn result(
+    header: &Header,
+    index: usize,
+    entry: &Entry,
+    failure: Option<Reason>,
+) -> TransactionResult {
+    TransactionResult {
+        id: entry.id,
+        witness_hash: entry.witness_hash,
+        height: header.height,
+        index: index as u64,
+        failure,
+    }
+}
+
+/// All that follows when each transaction has its result.
+fn finish(
+    state: &mut State,
+    header: &Header,
+    transactions: &[(Entry, &Transaction)],
+    results: Vec<TransactionResult>,
+    mut changes: Changes,
+) -> Outcome {
+    forget(state, header.time, &mut changes);
+    let claims = transactions.iter().flat_map(|(_, transaction)| claims(&transaction.body));
+    advance(state, header, claims.collect(), results.clone(), &mut changes);
+    assert_eq!(state.check_totals(), Ok(()), "money was made or lost");
+    let changes = changes.into_iter().map(|(key, value)| StateChange { key, value }).collect();
+    Outcome { results, changes }
 }
 
 /// The first result of an id stands.

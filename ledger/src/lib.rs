@@ -27,14 +27,16 @@ pub mod state;
 pub mod state_key;
 pub mod state_tree;
 pub mod validity;
+pub mod workers;
 
 mod actions;
+mod lanes;
 mod stage;
 
 pub use checkpoint::Place;
 pub use claims::{Cell, Claim, Credit, Rules, Touches, touches};
 pub use entry::{Account, Currency, Executed, Reserve};
-pub use execute::{Outcome, execute};
+pub use execute::{Outcome, execute, execute_with};
 pub use governance::{DecidedSet, Governance};
 pub use memory_store::MemoryStore;
 pub use mempool::{Admitted, Pool, PoolLimits, entry_of};
@@ -42,3 +44,4 @@ pub use pre_block::{Ancestor, BlockContext, build, genesis_header};
 pub use state::State;
 pub use state_key::{StateChange, StateStore, Visit};
 pub use validity::{Found, Verdict, Waiting, check};
+pub use workers::{InOrder, Workers};

@@ -22,27 +22,35 @@ pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 /// A state with the writes of one transaction on top.
 pub(crate) struct Stage<'s> {
     state: &'s State,
+    /// What transactions before this one wrote that the state does not have yet.
+    before: Option<&'s Writes>,
+    id: TransactionId,
     height: u64,
     time: TimeMs,
     writes: Writes,
 }
 
-/// What a transaction that succeeded writes.
-#[derive(Default)]
+/// What a transaction that succeeded writes, or several one after another.
+#[derive(Debug, Default)]
 pub(crate) struct Writes {
     accounts: BTreeMap<AccountId, Account>,
     balances: BTreeMap<(AccountId, CurrencyCode), Amount>,
     supplies: BTreeMap<CurrencyCode, Amount>,
     reserves: BTreeMap<ReserveId, Option<Reserve>>,
-    references: Vec<(AccountId, Reference)>,
+    references: Vec<(AccountId, Reference, TransactionId)>,
     set: Option<(u64, DecidedSet)>,
     rules: Option<(u64, u64)>,
 }
 
 impl<'s> Stage<'s> {
     /// A stage for a transaction of the block at `height` with this time.
-    pub(crate) fn new(state: &'s State, height: u64, time: TimeMs) -> Stage<'s> {
-        Stage { state, height, time, writes: Writes::default() }
+    pub(crate) fn new(state: &'s State, id: TransactionId, height: u64, time: TimeMs) -> Stage<'s> {
+        Stage { state, before: None, id, height, time, writes: Writes::default() }
+    }
+
+    /// The same, on top of what transactions before it wrote.
+    pub(crate) fn after(self, before: &'s Writes) -> Stage<'s> {
+        Stage { before: Some(before), ..self }
     }
 
     pub(crate) fn height(&self) -> u64 {
@@ -75,22 +83,29 @@ impl<'s> Stage<'s> {
 
     /// An account that stood before this transaction, or [`Reason::AccountUnknown`].
     pub(crate) fn account(&self, id: &AccountId) -> Result<&'s Account, Reason> {
-        self.state.account(id).ok_or(Reason::AccountUnknown)
+        self.find_account(id).ok_or(Reason::AccountUnknown)
     }
 
     /// [`Reason::PayeeUnknown`] unless there is such an account.
     pub(crate) fn check_payee(&self, id: &AccountId) -> Result<(), Reason> {
-        self.state.account(id).map(drop).ok_or(Reason::PayeeUnknown)
+        self.find_account(id).map(drop).ok_or(Reason::PayeeUnknown)
     }
 
     /// A currency, or [`Reason::CurrencyUnknown`].
-    pub(crate) fn currency(&self, code: &CurrencyCode) -> Result<&'s Currency, Reason> {
-        self.state.currency(code).ok_or(Reason::CurrencyUnknown)
+    pub(crate) fn currency(&self, code: &CurrencyCode) -> Result<Currency, Reason> {
+        let currency = *self.state.currency(code).ok_or(Reason::CurrencyUnknown)?;
+        let supply = self.before.and_then(|before| before.supplies.get(code));
+        Ok(Currency { supply: supply.copied().unwrap_or(currency.supply), ..currency })
     }
 
     /// A reserve that stood before this transaction, or [`Reason::ReserveUnknown`].
     pub(crate) fn reserve(&self, id: &ReserveId) -> Result<&'s Reserve, Reason> {
-        self.state.reserve(id).ok_or(Reason::ReserveUnknown)
+        let before = self.before.and_then(|before| before.reserves.get(id));
+        let found = match before {
+            Some(written) => written.as_ref(),
+            None => self.state.reserve(id),
+        };
+        found.ok_or(Reason::ReserveUnknown)
     }
 
     /// Adds to a free balance; [`Reason::AmountOverflow`].
@@ -139,7 +154,8 @@ impl<'s> Stage<'s> {
 
     /// Lets the payee find the transaction by the reference.
     pub(crate) fn index(&mut self, payee: AccountId, reference: Option<Reference>) {
-        self.writes.references.extend(reference.map(|reference| (payee, reference)));
+        let id = self.id;
+        self.writes.references.extend(reference.map(|reference| (payee, reference, id)));
     }
 
     /// All that was staged.
@@ -148,14 +164,65 @@ impl<'s> Stage<'s> {
     }
 
     fn free(&self, account: &AccountId, currency: &CurrencyCode) -> Amount {
-        let staged = self.writes.balances.get(&(*account, *currency)).copied();
-        staged.unwrap_or_else(|| self.state.free(account, currency))
+        let place = (*account, *currency);
+        let before = || self.before.and_then(|before| before.balances.get(&place));
+        let written = self.writes.balances.get(&place).or_else(before).copied();
+        written.unwrap_or_else(|| self.state.free(account, currency))
+    }
+
+    fn find_account(&self, id: &AccountId) -> Option<&'s Account> {
+        let before = self.before.and_then(|before| before.accounts.get(id));
+        before.or_else(|| self.state.account(id))
     }
 }
 
+impl Writes {
+    /// Takes over what the transaction after these wrote.
+    pub(crate) fn append(&mut self, later: Writes) {
+        self.accounts.extend(later.accounts);
+        self.balances.extend(later.balances);
+        self.supplies.extend(later.supplies);
+        self.reserves.extend(later.reserves);
+        self.references.extend(later.references);
+        self.set = later.set.or(self.set.take());
+        self.rules = later.rules.or(self.rules);
+    }
+
+    /// Puts together what lanes wrote, each on `state`: nothing but balances is written by two,
+    /// and on those both have their effect.
+    pub(crate) fn join(state: &State, lanes: Vec<Writes>) -> Writes {
+        let mut joined = Writes::default();
+        let mut balances = Vec::new();
+        for mut lane in lanes {
+            balances.extend(core::mem::take(&mut lane.balances));
+            joined.append(lane);
+        }
+        balances.sort_unstable();
+        for same in balances.chunk_by(|one, other| one.0 == other.0) {
+            let (place, after) = match same {
+                [only] => *only,
+                _ => (same[0].0, sum_of_moves(state.free(&same[0].0.0, &same[0].0.1), same)),
+            };
+            joined.balances.insert(place, after);
+        }
+        joined
+    }
+}
+
+/// The balance after all that lanes did with it, each beginning from `before`.
+fn sum_of_moves(before: Amount, lanes: &[((AccountId, CurrencyCode), Amount)]) -> Amount {
+    let signed = |amount: Amount| i128::from(amount.minor());
+    let moves: i128 = lanes.iter().map(|(_, after)| signed(*after) - signed(before)).sum();
+    let after = u64::try_from(signed(before) + moves).ok();
+    let Some(after) = after.and_then(|minor| Amount::new(minor).ok()) else {
+        unreachable!("lanes share no balance that might be short, and supplies are bounded")
+    };
+    after
+}
+
 impl State {
-    /// Takes over what a successful transaction wrote.
-    pub(crate) fn commit(&mut self, id: &TransactionId, writes: Writes, changes: &mut Changes) {
+    /// Takes over what successful transactions wrote.
+    pub(crate) fn commit(&mut self, writes: Writes, changes: &mut Changes) {
         for (account, entry) in writes.accounts {
             changes.insert(state_key::account(&account), Some(entry.to_bytes()));
             let before = self.accounts.insert(account, entry);
@@ -175,18 +242,18 @@ impl State {
         for (reserve, entry) in writes.reserves {
             self.write_reserve(reserve, entry, changes);
         }
-        for (payee, reference) in writes.references {
-            changes.insert(state_key::reference(&payee, &reference, id), Some(Vec::new()));
+        for (payee, reference, id) in writes.references {
+            changes.insert(state_key::reference(&payee, &reference, &id), Some(Vec::new()));
         }
         if let Some((epoch, set)) = writes.set {
-            self.note_change(Place::Validators(epoch), None::<&DecidedSet>);
             changes.insert(state_key::validators(epoch), Some(set.to_bytes()));
-            self.governance.sets.insert(epoch, set);
+            let before = self.governance.sets.insert(epoch, set);
+            self.note_change(Place::Validators(epoch), before.as_ref());
         }
         if let Some((height, version)) = writes.rules {
-            self.note_change(Place::Rules(height), None::<&u64>);
             changes.insert(state_key::rules(height), Some(version.to_bytes()));
-            self.governance.rules.insert(height, version);
+            let before = self.governance.rules.insert(height, version);
+            self.note_change(Place::Rules(height), before.as_ref());
         }
     }
 
@@ -222,9 +289,8 @@ impl State {
             }
             None => {
                 changes.insert(key, None);
-                let before = self.reserves.remove(&id);
-                assert!(before.is_some(), "a reserve is used up once");
-                before
+                // Nothing is there when it was opened by the same writes.
+                self.reserves.remove(&id)
             }
         };
         self.note_change(Place::Reserve(id), before.as_ref());
@@ -289,7 +355,7 @@ mod tests {
         let (mut state, account, currency) = state();
         state.balances.insert((account, currency), Amount::MAX);
         let before = state.clone();
-        let mut stage = Stage::new(&state, 1, TimeMs(1));
+        let mut stage = Stage::new(&state, TransactionId([1; 32]), 1, TimeMs(1));
         let one = Amount::new(1).unwrap();
         assert_eq!(stage.credit(&account, &currency, one), Err(Reason::AmountOverflow));
         assert_eq!(stage.debit(&account, &currency, Amount::MAX), Ok(()));
@@ -301,10 +367,10 @@ mod tests {
     #[test]
     fn money_from_nowhere_shows_in_both_counts() {
         let (mut state, account, currency) = state();
-        let mut stage = Stage::new(&state, 1, TimeMs(1));
+        let mut stage = Stage::new(&state, TransactionId([1; 32]), 1, TimeMs(1));
         stage.credit(&account, &currency, Amount::new(5).unwrap()).unwrap();
         let writes = stage.finish();
-        state.commit(&TransactionId([1; 32]), writes, &mut Changes::new());
+        state.commit(writes, &mut Changes::new());
         assert_eq!(state.check_totals(), Err(Reason::NotConserved));
         assert_eq!(state.recount(), Err(Reason::NotConserved));
     }

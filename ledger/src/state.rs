@@ -238,7 +238,7 @@ impl State {
 
 /// The first code in the order of [`CurrencyCode`]s: codes are ordered by their bytes, and `A00`
 /// is the lowest that is well-formed.
-fn first_currency() -> CurrencyCode {
+pub(crate) fn first_currency() -> CurrencyCode {
     match CurrencyCode::new("A00") {
         Ok(code) => code,
         Err(_) => unreachable!("A00 is a well-formed code"),

@@ -11,6 +11,8 @@ mod checkpoints;
 #[cfg(test)]
 mod governance;
 #[cfg(test)]
+mod lanes;
+#[cfg(test)]
 mod locks;
 #[cfg(test)]
 mod money;
