@@ -1,7 +1,7 @@
 //! Applying a final block: execution and everything that follows from it, in one durable commit.
 
 use tallystick_kernel::{Codec, Reason, TimeMs};
-use tallystick_ledger::execute;
+use tallystick_ledger::execute_with;
 use tallystick_proofs::finality::FinalityCertificate;
 use tallystick_proofs::header::Entry;
 use tallystick_proofs::transaction::Transaction;
@@ -9,6 +9,7 @@ use tallystick_proofs::transaction::Transaction;
 use crate::block::Block;
 use crate::core::Core;
 use crate::keys;
+use crate::workers::Threads;
 
 impl Core {
     /// Executes the final block after the head. Its bodies MUST all be here.
@@ -27,7 +28,8 @@ impl Core {
         let transactions = self.transactions(&block.entries)?;
         let executed: Vec<(Entry, &Transaction)> =
             block.entries.iter().copied().zip(transactions.iter().map(AsRef::as_ref)).collect();
-        let outcome = execute(&mut self.state, &block.header, &executed);
+        let outcome =
+            execute_with(&mut self.state, &block.header, &executed, &Threads::of_this_machine());
         let mut changes = outcome.changes;
         let height = block.header.height;
         changes.push(keys::put(keys::block(height), block.to_bytes()));

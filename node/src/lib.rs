@@ -37,6 +37,7 @@ pub mod schemes;
 pub mod shared;
 pub mod validator;
 pub mod vote;
+pub mod workers;
 
 pub use config::NodeConfig;
 #[cfg(feature = "process")]
