@@ -341,6 +341,7 @@ fn is_passing(reason: Reason) -> bool {
         reason,
         Reason::NotReady
             | Reason::PoolFull
+            | Reason::SenderQuota
             | Reason::RateLimited
             | Reason::InProgress
             | Reason::Unreachable

@@ -217,6 +217,7 @@ reasons! {
         RateLimited = 1100 "rate_limited" "Too many requests; try again later."
         PoolFull = 1101 "pool_full" "The node holds as many waiting transactions as it can."
         AccountQuota = 1102 "account_quota" "The account has too many transactions waiting."
+        SenderQuota = 1103 "sender_quota" "This sender has too many transactions waiting to be verified."
     }
     Request {
         Unauthenticated = 1200 "unauthenticated" "The request does not say who makes it."

@@ -55,6 +55,8 @@ pub struct Pool {
     by_account: BTreeMap<AccountId, usize>,
     accounts_made: BTreeSet<AccountId>,
     reserves_made: BTreeSet<ReserveId>,
+    /// Entries that may not be picked yet.
+    held: BTreeSet<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +84,7 @@ impl Pool {
             by_account: BTreeMap::new(),
             accounts_made: BTreeSet::new(),
             reserves_made: BTreeSet::new(),
+            held: BTreeSet::new(),
         }
     }
 
@@ -145,6 +148,18 @@ impl Pool {
         Ok(Admitted::New)
     }
 
+    /// Keeps a waiting transaction from being picked: it has its claims, and is not durable yet.
+    pub fn hold(&mut self, id: &TransactionId) {
+        self.held.extend(self.by_id.get(id));
+    }
+
+    /// Lets a transaction be picked again.
+    pub fn release(&mut self, id: &TransactionId) {
+        if let Some(place) = self.by_id.get(id) {
+            self.held.remove(place);
+        }
+    }
+
     /// Picks entries in the order of arrival that may all be in one block of time `time` on top of
     /// `ancestors`, at most `count_max`. The block reports the state's height as executed.
     pub fn select(
@@ -156,7 +171,8 @@ impl Pool {
     ) -> Vec<Entry> {
         let mut taken = Taken::by(state, ancestors);
         let mut picked = Vec::new();
-        for Waiting { entry, transaction } in self.waiting.values() {
+        let free = self.waiting.iter().filter(|(place, _)| !self.held.contains(place));
+        for (_, Waiting { entry, transaction }) in free {
             if picked.len() >= count_max {
                 break;
             }
@@ -256,6 +272,7 @@ impl Pool {
     fn remove(&mut self, id: &TransactionId) {
         let Some(place) = self.by_id.remove(id) else { return };
         let Some(waiting) = self.waiting.remove(&place) else { return };
+        self.held.remove(&place);
         let body = &waiting.transaction.body;
         self.by_time.remove(&(body.valid_until, *id));
         for claim in claims(body) {

@@ -42,12 +42,9 @@ impl Core {
         for reported in self.tip.executed_height + 1..=block.header.executed_height {
             changes.push(keys::put(keys::report(reported), height.to_bytes()));
         }
-        let dropped = self.pool.executed(&self.state, &executed);
-        for (id, reason) in &dropped {
-            tracing::debug!(%id, code = reason.code(), "lost its claim to another transaction");
-        }
-        self.pool.expire(block.header.time);
         changes.extend(self.forget(&block.entries, block.header.time));
+        changes.extend(self.drop_rivals(&executed));
+        self.pool.expire(block.header.time);
         self.commit(changes)?;
         if certificate.is_some() && self.state.governance().sets().count() > self.kept_sets {
             self.keep_set_changes()?;

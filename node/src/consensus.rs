@@ -216,6 +216,8 @@ impl<E: Runtime> Applier<E> {
         // Before the engine can ask: the end of an epoch decides who votes two epochs later.
         self.schemes.learn(&core.state)?;
         drop(core);
+        // A block that lost may have listed what nobody has.
+        self.shared.want_nothing();
         self.shared.change();
         Ok(())
     }

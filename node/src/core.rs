@@ -1,62 +1,64 @@
 //! A node's one piece of shared state: the ledger, the pool, and what is stored but not executed.
 //!
-//! Invariants: nothing is in the pool or in `stored` that is not durable; a transaction is marked
-//! pending exactly while it is in `stored`; all effects of a block are one commit; after a commit
+//! Invariants: nothing is in `stored`, or may be picked from the pool, that is not durable; a
+//! transaction is marked pending exactly while it is in `stored` or being written; all effects of a block are one commit; after a commit
 //! that failed nothing is proposed, judged, stored or stated any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tallystick_crypto::PublicKey;
-use tallystick_kernel::limits::TRANSACTION_BYTES_MAX;
-use tallystick_kernel::{Codec, NetworkId, Reason, TimeMs, TransactionId};
-use tallystick_ledger::{
-    Admitted, Ancestor, Pool, PoolLimits, Rules, State, StateChange, entry_of,
-};
+use tallystick_crypto::{PublicKey, Signature};
+use tallystick_kernel::{Digest, NetworkId, Reason, TimeMs, TransactionId};
+use tallystick_ledger::claims::{Claim, check_claims, claims};
+use tallystick_ledger::{Admitted, Ancestor, Pool, PoolLimits, Rules, State, StateChange};
 use tallystick_proofs::genesis::Genesis;
 use tallystick_proofs::header::{Entry, Header};
 use tallystick_proofs::transaction::Transaction;
 
-use crate::acknowledgements::Acknowledgements;
+use crate::acknowledgements::{Acknowledgements, Due};
 use crate::keys;
 use crate::kv::{Kv, LedgerView};
 use crate::members::Members;
+use crate::stored::Stored;
+use crate::verification::Verified;
 
 /// The version of the folder's format.
 const FORMAT_VERSION: u64 = 1;
-/// Stored transactions that are not executed, in all.
-const STORED_MAX: usize = 131_072;
 /// Invalid bodies that are remembered, so that a block that lists one is refused at once.
 const INVALID_MAX: usize = 4096;
-
-/// A transaction whose form, network and signatures were verified.
-#[derive(Clone, Debug)]
-pub struct Verified {
-    /// How a block names it.
-    pub entry: Entry,
-    /// The transaction.
-    pub transaction: Arc<Transaction>,
-}
-
-impl Verified {
-    /// Reads and verifies canonical bytes: the stateless part of the verification.
-    ///
-    /// Returns the reasons of decoding and of [`Transaction::verify`].
-    pub fn read(bytes: &[u8], network: &NetworkId) -> Result<Verified, Reason> {
-        let transaction = Transaction::from_bytes(bytes, TRANSACTION_BYTES_MAX)?;
-        transaction.verify(network)?;
-        Ok(Verified { entry: entry_of(&transaction), transaction: Arc::new(transaction) })
-    }
-}
+/// Stored transactions that are tried again after each block, at most.
+const RETRIED_MAX: usize = 1024;
 
 /// Where an offered transaction comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A client: what cannot be admitted is refused and leaves no trace.
     Client,
-    /// Another validator, which has admitted it: stored even if it cannot be admitted here, because
-    /// what a node has admitted must never keep it from voting.
-    Peer,
+    /// The node with this key, which has admitted it: stored even if it cannot be admitted here,
+    /// within that node's quota.
+    Peer(PublicKey),
+    /// A validator, because a block lists it and this node asked: always stored, because what a
+    /// node has admitted must never keep it from voting.
+    Vote,
+}
+
+/// A transaction that is being written.
+#[derive(Debug)]
+pub struct Storing {
+    verified: Verified,
+    unpooled_for: Option<PublicKey>,
+}
+
+/// What is to be written for transactions that were offered.
+#[derive(Debug, Default)]
+pub struct Intent {
+    /// One answer for each that was offered, in order; true once the changes are written.
+    pub answers: Vec<Result<Admitted, Reason>>,
+    /// What to write, in one commit.
+    pub changes: Vec<StateChange>,
+    /// What [`Core::settle`] takes up afterwards.
+    pub storing: Vec<Storing>,
+    bytes: usize,
 }
 
 /// What a node knows, all under one lock.
@@ -77,10 +79,9 @@ pub struct Core {
     /// How many validator sets need no receipt any more: the genesis file's, and those whose change
     /// has one that is kept.
     pub(crate) kept_sets: usize,
-    stored: BTreeMap<Entry, Arc<Transaction>>,
-    stored_by_time: BTreeSet<(TimeMs, Entry)>,
-    /// Stored, but not admitted here so far.
-    unpooled: BTreeSet<Entry>,
+    stored: Stored,
+    /// Being written.
+    storing: BTreeSet<Entry>,
     invalid: BTreeMap<Entry, Reason>,
     pub(crate) ancestors: BTreeMap<(u64, [u8; 32]), Arc<Ancestor>>,
     /// Whether a commit failed: then memory may hold what storage does not.
@@ -113,8 +114,7 @@ impl Core {
         };
         rules.check_known(state.governance().rules_version(state.height() + 1))?;
         let members = Members::of(&state, own);
-        let acknowledgements =
-            Acknowledgements::new(genesis.network(), &members.validators, members.own_place());
+        let acknowledgements = Acknowledgements::new(&members.validators, members.own_place());
         let mut core = Core {
             network: genesis.network(),
             genesis,
@@ -127,9 +127,8 @@ impl Core {
             state,
             kv,
             acknowledgements,
-            stored: BTreeMap::new(),
-            stored_by_time: BTreeSet::new(),
-            unpooled: BTreeSet::new(),
+            stored: Stored::default(),
+            storing: BTreeSet::new(),
             invalid: BTreeMap::new(),
             ancestors: BTreeMap::new(),
             broken: false,
@@ -140,75 +139,93 @@ impl Core {
         Ok(core)
     }
 
-    /// Admits and stores transactions in one durable commit; answers each in order.
+    /// Decides which of the offered transactions are stored; answers each in order.
     ///
-    /// `Ok` means that it is durable here. From a client a refusal is one of [`Pool::admit`]'s;
-    /// from a peer only [`Reason::Expired`], [`Reason::ValidityTooLong`] and [`Reason::PoolFull`]
-    /// are refusals.
-    pub fn offer(
-        &mut self,
-        offered: &[Verified],
-        source: Source,
-        now: TimeMs,
-    ) -> Result<Vec<Result<Admitted, Reason>>, Reason> {
+    /// The caller MUST write the changes, then tell [`Core::settle`]: until then none of them is
+    /// here for anyone, and their claims are taken. `Ok` stands once they are settled. From a client
+    /// a refusal is one of [`Pool::admit`]'s or [`Reason::PoolFull`]; from a validator only
+    /// [`Reason::Expired`], [`Reason::ValidityTooLong`] and [`Reason::PoolFull`] are refusals.
+    pub fn admit(&mut self, offered: &[(Source, Verified)], now: TimeMs) -> Result<Intent, Reason> {
         self.check_storage()?;
-        let mut answers = Vec::with_capacity(offered.len());
-        let mut changes = Vec::new();
-        for verified in offered {
-            let answer = self.offer_one(verified, source, now);
-            if answer == Ok(Admitted::New) {
-                let bytes = verified.transaction.to_bytes();
-                changes.push(keys::put(keys::body(&verified.entry), bytes));
-                changes.push(keys::put(keys::pending(&verified.entry), Vec::new()));
-            }
-            answers.push(answer);
+        let mut intent = Intent::default();
+        for (source, verified) in offered {
+            let answer = self.admit_one(*source, verified, now, &mut intent);
+            intent.answers.push(answer);
         }
-        if !changes.is_empty() {
-            self.commit(changes)?;
+        for storing in &intent.storing {
+            let entry = &storing.verified.entry;
+            intent.changes.push(keys::put(keys::body(entry), storing.verified.bytes.to_vec()));
+            intent.changes.push(keys::put(keys::pending(entry), Vec::new()));
         }
-        Ok(answers)
+        Ok(intent)
     }
 
-    fn offer_one(
+    fn admit_one(
         &mut self,
-        verified: &Verified,
         source: Source,
+        verified: &Verified,
         now: TimeMs,
+        intent: &mut Intent,
     ) -> Result<Admitted, Reason> {
-        let Verified { entry, transaction } = verified;
-        if self.stored.contains_key(entry) {
+        let Verified { entry, transaction, bytes } = verified;
+        if self.stored.contains(entry) || self.storing.contains(entry) {
             return Ok(Admitted::AlreadyHere);
         }
-        if self.stored.len() >= STORED_MAX {
+        let mut storing = Storing { verified: verified.clone(), unpooled_for: None };
+        if source == Source::Vote {
+            storing.unpooled_for = Some(self.own);
+            return Ok(self.will_store(storing, intent));
+        }
+        if !self.stored.has_room(self.storing.len() + 1, intent.bytes + bytes.len()) {
             return Err(Reason::PoolFull);
         }
         match self.pool.admit(&self.state, *entry, Arc::clone(transaction), now) {
-            Ok(Admitted::AlreadyHere) if source == Source::Client => Ok(Admitted::AlreadyHere),
-            Err(Reason::AlreadyExecuted) if source == Source::Peer => Ok(Admitted::AlreadyHere),
-            Err(reason) if source == Source::Client => Err(reason),
+            Ok(Admitted::New) => {
+                self.pool.hold(&entry.id);
+                Ok(self.will_store(storing, intent))
+            }
             Err(reason @ (Reason::Expired | Reason::ValidityTooLong)) => Err(reason),
-            admitted => {
-                if admitted != Ok(Admitted::New) {
-                    self.unpooled.insert(*entry);
+            answer => {
+                let Source::Peer(peer) = source else { return answer };
+                if answer == Err(Reason::AlreadyExecuted) {
+                    return Ok(Admitted::AlreadyHere);
                 }
-                self.keep(*entry, Arc::clone(transaction));
-                Ok(Admitted::New)
+                if !self.stored.has_room_for(&peer, &transaction.body.account, bytes.len()) {
+                    return Err(Reason::PoolFull);
+                }
+                storing.unpooled_for = Some(peer);
+                Ok(self.will_store(storing, intent))
             }
         }
     }
 
-    /// Stores transactions that a block lists, whatever the pool would say of them.
-    pub fn store_for_vote(&mut self, fetched: &[Verified]) -> Result<(), Reason> {
-        let mut changes = Vec::new();
-        for Verified { entry, transaction } in fetched {
-            if !self.stored.contains_key(entry) {
-                changes.push(keys::put(keys::body(entry), transaction.to_bytes()));
-                changes.push(keys::put(keys::pending(entry), Vec::new()));
-                self.unpooled.insert(*entry);
-                self.keep(*entry, Arc::clone(transaction));
-            }
+    fn will_store(&mut self, storing: Storing, intent: &mut Intent) -> Admitted {
+        self.storing.insert(storing.verified.entry);
+        intent.bytes += storing.verified.bytes.len();
+        intent.storing.push(storing);
+        Admitted::New
+    }
+
+    /// Takes up what was written: from now on it is here, and may be proposed.
+    pub fn settle(&mut self, storing: Vec<Storing>) {
+        for Storing { verified: Verified { entry, transaction, bytes }, unpooled_for } in storing {
+            self.storing.remove(&entry);
+            self.pool.release(&entry.id);
+            self.stored.insert(entry, transaction, bytes.len(), unpooled_for);
         }
-        if changes.is_empty() { self.check_storage() } else { self.commit(changes) }
+    }
+
+    /// Notes that a write failed: this core is of no use any more.
+    pub fn broke(&mut self) {
+        self.broken = true;
+    }
+
+    /// Whether a transaction of this very entry was verified here and is remembered.
+    pub fn knows(&self, entry: &Entry) -> bool {
+        let executed = self.state.result(&entry.id).map(|executed| executed.result.witness_hash);
+        self.stored.contains(entry)
+            || self.storing.contains(entry)
+            || executed == Some(entry.witness_hash)
     }
 
     /// Writes durably. When it fails this core is of no use any more.
@@ -249,9 +266,10 @@ impl Core {
     pub fn missing(&self, entries: &[Entry]) -> Result<Vec<Entry>, Reason> {
         let mut missing = Vec::new();
         for entry in entries {
-            let here = self.stored.contains_key(entry)
+            // What is being written may be read already, and is not durable yet.
+            let here = self.stored.contains(entry)
                 || self.invalid.contains_key(entry)
-                || self.kv.get(&keys::body(entry))?.is_some();
+                || (!self.storing.contains(entry) && self.kv.get(&keys::body(entry))?.is_some());
             if !here {
                 missing.push(*entry);
             }
@@ -261,8 +279,7 @@ impl Core {
 
     /// Whether a transaction is stored and waits.
     pub fn is_pending(&self, id: &TransactionId) -> bool {
-        let from = Entry { id: *id, witness_hash: [0; 32] };
-        self.stored.range(from..).next().is_some_and(|(entry, _)| entry.id == *id)
+        !self.stored.of_id(id).is_empty()
     }
 
     /// Whether a quorum has stored it.
@@ -270,16 +287,23 @@ impl Core {
         self.acknowledgements.is_acknowledged(id)
     }
 
-    /// Everything that waits and is not acknowledged yet.
-    pub(crate) fn unacknowledged(&self) -> Vec<Verified> {
-        self.stored
-            .iter()
-            .filter(|(entry, _)| !self.acknowledgements.is_acknowledged(&entry.id))
-            .map(|(entry, transaction)| Verified {
-                entry: *entry,
-                transaction: Arc::clone(transaction),
-            })
-            .collect()
+    /// Counts a storage statement whose signature was verified; gives whether it completed a quorum.
+    pub(crate) fn acknowledge(&mut self, signer: u64, root: &Digest, by: Signature) -> bool {
+        let stored = &self.stored;
+        self.acknowledgements.state(signer, root, by, |entry| stored.contains(entry))
+    }
+
+    /// Opens a batch of transactions that are durable here, with this node's own statement.
+    pub(crate) fn open_batch(&mut self, entries: Vec<Entry>, own: Signature, now: TimeMs) {
+        let stored = &self.stored;
+        self.acknowledgements.open(entries, own, now, |entry| stored.contains(entry));
+    }
+
+    /// Batches without a quorum that are offered again now, a few at a time: what still waits of
+    /// each, and which validators have not stated that they stored it.
+    pub(crate) fn due(&mut self, now: TimeMs) -> Vec<Due> {
+        let stored = &self.stored;
+        self.acknowledgements.due(now, |entry| stored.contains(entry))
     }
 
     /// Forgets what was executed or has expired; gives the writes for it.
@@ -287,42 +311,55 @@ impl Core {
         let mut changes = Vec::new();
         for entry in executed {
             // Another witness for the same id is dead too.
-            let from = Entry { id: entry.id, witness_hash: [0; 32] };
-            let same: Vec<Entry> = self
-                .stored
-                .range(from..)
-                .take_while(|(stored, _)| stored.id == entry.id)
-                .map(|(stored, _)| *stored)
-                .collect();
-            for stored in same {
+            for stored in self.stored.of_id(&entry.id) {
                 changes.push(keys::remove(keys::pending(&stored)));
-                self.drop_stored(&stored);
+                self.stored.remove(&stored);
             }
             self.acknowledgements.forget(&entry.id);
         }
-        let past: Vec<Entry> = self
-            .stored_by_time
-            .iter()
-            .take_while(|(valid_until, _)| *valid_until <= block_time)
-            .map(|(_, entry)| *entry)
-            .collect();
-        for entry in past {
-            changes.push(keys::remove(keys::pending(&entry)));
-            changes.push(keys::remove(keys::body(&entry)));
-            changes.push(keys::put(keys::expired(&entry.id), Vec::new()));
-            self.drop_stored(&entry);
-            self.acknowledgements.forget(&entry.id);
+        for entry in self.stored.past(block_time) {
+            changes.extend(self.end(&entry));
         }
         changes
     }
 
-    /// Tries again to admit what could not be admitted when it came.
+    /// Lets go of what can never be in a block any more, because the block just executed took or
+    /// changed what it claims; gives the writes for it.
+    pub(crate) fn drop_rivals(&mut self, executed: &[(Entry, &Transaction)]) -> Vec<StateChange> {
+        let mut dead = self.pool.executed(&self.state, executed);
+        let taken: Vec<Claim> = executed.iter().flat_map(|(_, one)| claims(&one.body)).collect();
+        let (height, time) = (self.state.height(), self.state.time());
+        for (entry, transaction) in self.stored.rivals(&taken) {
+            if let Err(reason) = check_claims(&self.state, &transaction, height, time) {
+                dead.push((entry.id, reason));
+            }
+        }
+        let mut changes = Vec::new();
+        for (id, reason) in dead {
+            tracing::debug!(%id, code = reason.code(), "lost its claim to another transaction");
+            for entry in self.stored.of_id(&id) {
+                changes.extend(self.end(&entry));
+            }
+        }
+        changes
+    }
+
+    /// Lets go of a stored transaction that will never be in a block; gives the writes for it.
+    fn end(&mut self, entry: &Entry) -> Vec<StateChange> {
+        let mut changes = vec![keys::remove(keys::pending(entry)), keys::remove(keys::body(entry))];
+        if self.state.result(&entry.id).is_none() {
+            changes.push(keys::put(keys::expired(&entry.id), Vec::new()));
+        }
+        self.stored.remove(entry);
+        self.acknowledgements.forget(&entry.id);
+        changes
+    }
+
+    /// Tries again to admit what could not be admitted when it came, some of it each time.
     pub(crate) fn admit_unpooled(&mut self, now: TimeMs) {
-        for entry in std::mem::take(&mut self.unpooled) {
-            let Some(transaction) = self.stored.get(&entry).cloned() else { continue };
-            match self.pool.admit(&self.state, entry, transaction, now) {
-                Ok(_) => {}
-                Err(_) => drop(self.unpooled.insert(entry)),
+        for (entry, transaction) in self.stored.next_unpooled(RETRIED_MAX) {
+            if self.pool.admit(&self.state, entry, transaction, now).is_ok() {
+                self.stored.admitted(&entry);
             }
         }
     }
@@ -345,30 +382,25 @@ impl Core {
         Ok(())
     }
 
-    fn keep(&mut self, entry: Entry, transaction: Arc<Transaction>) {
-        self.stored_by_time.insert((transaction.body.valid_until, entry));
-        self.stored.insert(entry, transaction);
-    }
-
-    fn drop_stored(&mut self, entry: &Entry) {
-        if let Some(transaction) = self.stored.remove(entry) {
-            self.stored_by_time.remove(&(transaction.body.valid_until, *entry));
-        }
-        self.unpooled.remove(entry);
-    }
-
     fn take_up_pending(&mut self, now: TimeMs) -> Result<(), Reason> {
         let mut entries = Vec::new();
         self.kv.scan(keys::PENDING, &mut |key, _| {
             entries.push(keys::pending_entry(key).ok_or(Reason::StorageCorrupt)?);
             Ok(())
         })?;
-        for entry in entries {
-            let transaction = crate::archive::transaction(self.kv.as_ref(), &entry)?;
-            self.keep(entry, Arc::new(transaction.ok_or(Reason::StorageCorrupt)?));
-            self.unpooled.insert(entry);
+        for entry in &entries {
+            let bytes = self.kv.get(&keys::body(entry))?.ok_or(Reason::StorageCorrupt)?;
+            let (transaction, found) =
+                Transaction::read(&bytes).map_err(|_| Reason::StorageCorrupt)?;
+            if found != *entry {
+                return Err(Reason::StorageCorrupt);
+            }
+            let transaction = Arc::new(transaction);
+            let admitted = self.pool.admit(&self.state, *entry, Arc::clone(&transaction), now);
+            let unpooled_for = admitted.is_err().then_some(self.own);
+            self.stored.insert(*entry, transaction, bytes.len(), unpooled_for);
         }
-        self.admit_unpooled(now);
+        self.acknowledgements.loosen(entries);
         Ok(())
     }
 }

@@ -46,6 +46,7 @@ pub fn run(config: NodeConfig) -> Result<Running, Reason> {
         genesis: Arc::clone(&config.genesis),
         seed: config.seed.clone(),
         rules: config.rules,
+        verifiers: std::thread::available_parallelism().map_or(1, usize::from),
         failure: Failure::end_process(),
     };
     let validator = Validator::open(setup, kv, crate::handle::system_time())?;

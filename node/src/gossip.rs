@@ -1,47 +1,42 @@
-//! The tasks that spread transactions, collect storage statements, and fetch what is missing.
+//! The tasks that hear the other validators, fetch what is missing, and repeat what was lost.
 //!
-//! Invariants: a storage statement is sent only after the commit that makes it true; nothing that a
-//! peer sends is parsed deeper before its size is bounded, nor stored before it is verified.
+//! Invariants: nothing that a peer sends is parsed deeper before its size is bounded; what costs
+//! more than reading waits its turn in [`crate::intake`]; what one peer is given, and may ask for,
+//! is bounded.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use commonware_codec::DecodeExt as _;
 use commonware_cryptography::ed25519;
 use commonware_p2p::{Receiver, Recipients, Sender};
 use commonware_runtime::Clock;
-use tallystick_crypto::SigningKey;
-use tallystick_kernel::{Codec, NetworkId, Reason, TimeMs};
-use tallystick_ledger::Admitted;
+use tallystick_crypto::{PublicKey, Signature, SigningKey};
+use tallystick_kernel::{Codec, Digest, DurationMs, NetworkId, Reason, TimeMs};
 use tallystick_proofs::header::Entry;
-use tokio::sync::{mpsc, oneshot};
 
+use crate::acknowledgements::{Due, check_statement};
 use crate::application::now;
-use crate::core::{Source, Verified};
-use crate::gossip_message::{MESSAGE_BYTES_MAX, Message, batches};
+use crate::gossip_message::{BATCH_MAX, MESSAGE_BYTES_MAX, Message, batches};
+use crate::intake::{self, Batch, Purpose};
+use crate::keys;
 use crate::shared::Shared;
+use crate::verification::Named;
 
-/// Submissions that wait for the ingest task at most.
-pub const SUBMISSIONS_MAX: usize = 1024;
-/// Transactions that one durable commit takes at most.
-const COMMIT_MAX: usize = 2048;
 /// How long a wanted body may still come by itself before it is asked for.
 const BEFORE_WANT: Duration = Duration::from_millis(50);
-/// How often wanted bodies are asked for, and what nobody acknowledged is offered again.
+/// How often wanted bodies are asked for, and how often it is seen what nobody acknowledged.
 const PER_WANT: Duration = Duration::from_millis(100);
-const PER_OFFER: Duration = Duration::from_secs(1);
+const PER_OFFER: Duration = Duration::from_millis(500);
 /// How often a sign of life is given: to everyone, and to those who may not be connected yet.
 const PER_ALIVE: Duration = Duration::from_secs(4);
 const PER_FINDING: Duration = Duration::from_millis(25);
 /// How long a node looks for the others with frequent signs of life.
 const FINDING_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// Verified transactions on their way in, with where the answers go.
-pub struct Submission {
-    /// What was submitted.
-    pub transactions: Vec<Verified>,
-    /// One answer for each.
-    pub answer: oneshot::Sender<Vec<Result<Admitted, Reason>>>,
-}
+/// Bytes of bodies that one peer is given in a second, at most.
+const GIVEN_PER_SECOND_MAX: usize = 32 << 20;
 
 /// What every gossip task knows.
 #[derive(Clone)]
@@ -56,73 +51,23 @@ pub struct Gossip {
 
 type Key = ed25519::PublicKey;
 
+/// What each peer was given in the second that began then.
+#[derive(Default)]
+struct Given(BTreeMap<PublicKey, (TimeMs, usize)>);
+
+impl Given {
+    /// Whether a peer may be given so much more.
+    fn allows(&mut self, key: PublicKey, bytes: usize, now: TimeMs) -> bool {
+        let (since, given) = self.0.entry(key).or_insert((now, 0));
+        if now >= since.after(DurationMs::seconds(1)) || now < *since {
+            (*since, *given) = (now, 0);
+        }
+        *given = given.saturating_add(bytes);
+        *given <= GIVEN_PER_SECOND_MAX
+    }
+}
+
 impl Gossip {
-    /// Takes submissions from clients: one durable commit for all that wait, then the offer to the
-    /// others, then the answers. Ends when nobody can submit any more.
-    pub async fn ingest(
-        self,
-        clock: impl Clock,
-        mut submissions: mpsc::Receiver<Submission>,
-        mut sender: impl Sender<PublicKey = Key>,
-    ) {
-        while let Some(first) = submissions.recv().await {
-            let mut group = vec![first];
-            let mut count = group[0].transactions.len();
-            while count < COMMIT_MAX
-                && let Ok(next) = submissions.try_recv()
-            {
-                count += next.transactions.len();
-                group.push(next);
-            }
-            let offered: Vec<Verified> =
-                group.iter().flat_map(|s| s.transactions.iter().cloned()).collect();
-            let mut answers = match self.take(&offered, &clock, &mut sender) {
-                Ok(answers) => answers.into_iter(),
-                Err(reason) => return self.shared.fail(reason),
-            };
-            for submission in group {
-                let own = submission.transactions.len();
-                // A submitter that went away wants no answer.
-                drop(submission.answer.send(answers.by_ref().take(own).collect()));
-            }
-            self.shared.change();
-        }
-    }
-
-    fn take(
-        &self,
-        offered: &[Verified],
-        clock: &impl Clock,
-        sender: &mut impl Sender<PublicKey = Key>,
-    ) -> Result<Vec<Result<Admitted, Reason>>, Reason> {
-        let answers = self.shared.core().offer(offered, Source::Client, now(clock))?;
-        let fresh: Vec<Verified> = offered
-            .iter()
-            .zip(&answers)
-            .filter(|(_, answer)| **answer == Ok(Admitted::New))
-            .map(|(verified, _)| verified.clone())
-            .collect();
-        self.spread(&fresh, sender);
-        Ok(answers)
-    }
-
-    /// Opens batches for transactions that are durable here and offers them to the others.
-    fn spread(&self, durable: &[Verified], sender: &mut impl Sender<PublicKey = Key>) {
-        let bytes: Vec<Vec<u8>> =
-            durable.iter().map(|verified| verified.transaction.to_bytes()).collect();
-        let mut rest = durable;
-        for batch in batches(&bytes) {
-            let (these, others) = rest.split_at(batch.len());
-            rest = others;
-            let entries: Vec<Entry> = these.iter().map(|verified| verified.entry).collect();
-            let mut core = self.shared.core();
-            let (_, message) = core.acknowledgements.message(&entries);
-            core.acknowledgements.open(entries, self.key.sign(&message));
-            drop(core);
-            sender.send(Recipients::All, Message::Offer(batch.to_vec()).to_bytes(), false);
-        }
-    }
-
     /// Handles what the others send, until the network ends.
     pub async fn listen(
         self,
@@ -130,17 +75,21 @@ impl Gossip {
         mut receiver: impl Receiver<PublicKey = Key>,
         mut sender: impl Sender<PublicKey = Key>,
     ) {
+        let mut given = Given::default();
         while let Ok((peer, bytes)) = receiver.recv().await {
-            // None for one who only follows: it may fetch bodies, and what it says counts nowhere.
-            let place = self.shared.members().place_of(peer.as_ref());
+            let Ok(bytes_of_key) = <[u8; 32]>::try_from(peer.as_ref()) else { continue };
+            let key = PublicKey::Ed25519(bytes_of_key);
+            // None for one who only follows: it may fetch bodies, and what it states counts nowhere.
+            let place = self.shared.members().place_of(key.bytes());
             let bytes: Vec<u8> = bytes.as_ref().to_vec();
             let time = now(&clock);
-            if self.is_new(place, time) {
+            if place.is_some() && self.shared.hear(key, time) {
                 sender.send(Recipients::All, self.alive(time).to_bytes(), false);
                 self.shared.change();
             }
-            let handled = Message::from_bytes(&bytes, MESSAGE_BYTES_MAX)
-                .and_then(|message| self.handle(place, &peer, message, time, &mut sender));
+            let handled = Message::from_bytes(&bytes, MESSAGE_BYTES_MAX).and_then(|message| {
+                self.handle((key, place, &peer), message, time, &mut given, &mut sender)
+            });
             match handled {
                 Ok(()) => {}
                 Err(reason @ (Reason::StorageFailed | Reason::StorageCorrupt)) => {
@@ -153,36 +102,35 @@ impl Gossip {
         }
     }
 
-    /// Whether a validator was heard that was not heard lately.
-    fn is_new(&self, place: Option<u64>, time: TimeMs) -> bool {
-        let members = self.shared.members();
-        let key = place.and_then(|place| members.key(place));
-        key.is_some_and(|key| self.shared.hear(*key, time))
-    }
-
     fn handle(
         &self,
-        place: Option<u64>,
-        peer: &Key,
+        (key, place, peer): (PublicKey, Option<u64>, &Key),
         message: Message,
         time: TimeMs,
+        given: &mut Given,
         sender: &mut impl Sender<PublicKey = Key>,
     ) -> Result<(), Reason> {
         match message {
-            Message::Offer(batch) => self.accept(&batch, peer, time, sender),
-            Message::Stored { root, signature } => {
-                let Some(place) = place else { return Ok(()) };
-                if self.shared.core().acknowledgements.state(place, &root, signature)? {
-                    self.shared.change();
-                }
+            Message::Offer(transactions) => {
+                let sender = intake::Sender::Peer(key);
+                self.put(
+                    Batch { sender, purpose: Purpose::Offer(peer.clone()), transactions },
+                    time,
+                );
                 Ok(())
             }
-            Message::Want(entries) => self.give(&entries, peer, sender),
-            Message::Have(batch) => self.receive(&batch),
+            Message::Stored { root, signature } => match place {
+                Some(place) => self.count(place, &root, signature),
+                None => Ok(()),
+            },
+            Message::Declined { root } => {
+                self.shared.core().acknowledgements.decline(&root);
+                Ok(())
+            }
+            Message::Want(entries) => self.give(key, peer, &entries, time, given, sender),
+            Message::Have(batch) => self.receive(key, batch, time),
             Message::Alive { heard, .. } => {
-                let members = self.shared.members();
-                let key = place.and_then(|place| members.key(place));
-                if key.is_some_and(|key| self.shared.hears(key, heard)) {
+                if place.is_some() && self.shared.hears(&key, heard) {
                     // It has begun anew, or looks for us: it need not wait for our next sign.
                     let alive = self.alive(time);
                     sender.send(Recipients::One(peer.clone()), alive.to_bytes(), false);
@@ -193,74 +141,71 @@ impl Gossip {
         }
     }
 
-    /// The second verification: verify, store, then state so.
-    fn accept(
-        &self,
-        batch: &[Vec<u8>],
-        peer: &Key,
-        time: TimeMs,
-        sender: &mut impl Sender<PublicKey = Key>,
-    ) -> Result<(), Reason> {
-        let verified = batch
-            .iter()
-            .map(|bytes| Verified::read(bytes, &self.network))
-            .collect::<Result<Vec<_>, Reason>>()?;
-        let is_member = self.shared.members().own_place().is_some();
-        let mut core = self.shared.core();
-        let answers = core.offer(&verified, Source::Peer, time)?;
-        if is_member && answers.iter().all(Result::is_ok) {
-            let entries: Vec<Entry> = verified.iter().map(|verified| verified.entry).collect();
-            let (root, message) = core.acknowledgements.message(&entries);
-            let stored = Message::Stored { root, signature: self.key.sign(&message) };
-            sender.send(Recipients::One(peer.clone()), stored.to_bytes(), false);
+    /// Lets a batch wait for its verification. What has no room is offered again by who sent it.
+    fn put(&self, batch: Batch, time: TimeMs) {
+        let sender = batch.sender;
+        if let Err(reason) = self.shared.put_batch(batch, time) {
+            tracing::debug!(?sender, code = reason.code(), "left a batch out");
         }
-        drop(core);
-        self.shared.change();
+    }
+
+    /// Counts a storage statement, once its signature was verified; the core is free meanwhile.
+    fn count(&self, place: u64, root: &Digest, signature: Signature) -> Result<(), Reason> {
+        if !self.shared.core().acknowledgements.is_open(root) {
+            return Ok(());
+        }
+        let members = self.shared.members();
+        check_statement(&self.network, &members.validators, place, root, &signature)?;
+        let is_complete = self.shared.core().acknowledge(place, root, signature);
+        if is_complete {
+            self.shared.change();
+        }
         Ok(())
     }
 
     fn give(
         &self,
-        entries: &[Entry],
+        key: PublicKey,
         peer: &Key,
+        entries: &[Entry],
+        time: TimeMs,
+        given: &mut Given,
         sender: &mut impl Sender<PublicKey = Key>,
     ) -> Result<(), Reason> {
-        let mut found = Vec::new();
-        let core = self.shared.core();
-        for entry in entries {
-            if let Some(transaction) = core.transaction(entry)? {
-                found.push(transaction.to_bytes());
+        for part in entries.chunks(BATCH_MAX) {
+            let found = self.bodies(part)?;
+            for batch in batches(&found) {
+                if !given.allows(key, batch.iter().map(Vec::len).sum(), time) {
+                    return Err(Reason::SenderQuota);
+                }
+                let have = Message::Have(batch.to_vec());
+                sender.send(Recipients::One(peer.clone()), have.to_bytes(), true);
             }
-        }
-        drop(core);
-        for batch in batches(&found) {
-            let have = Message::Have(batch.to_vec());
-            sender.send(Recipients::One(peer.clone()), have.to_bytes(), true);
         }
         Ok(())
     }
 
+    /// The canonical bytes of those of these transactions that are here.
+    fn bodies(&self, entries: &[Entry]) -> Result<Vec<Vec<u8>>, Reason> {
+        let kv = Arc::clone(&self.shared.core().kv);
+        let found = entries.iter().map(|entry| kv.get(&keys::body(entry)));
+        found.filter_map(Result::transpose).collect()
+    }
+
     /// Takes bodies that were asked for; others are ignored.
-    fn receive(&self, batch: &[Vec<u8>]) -> Result<(), Reason> {
+    fn receive(&self, key: PublicKey, batch: Vec<Vec<u8>>, time: TimeMs) -> Result<(), Reason> {
         let wanted = self.shared.wanted();
-        let mut verified = Vec::new();
-        for bytes in batch {
-            let transaction = tallystick_proofs::transaction::Transaction::from_bytes(
-                bytes,
-                tallystick_kernel::limits::TRANSACTION_BYTES_MAX,
-            )?;
-            let entry = tallystick_ledger::entry_of(&transaction);
-            if wanted.binary_search(&entry).is_err() {
-                continue;
-            }
-            match transaction.verify(&self.network) {
-                Ok(()) => verified.push(Verified { entry, transaction: Arc::new(transaction) }),
-                // The bytes are those that the block lists, so the block is invalid.
-                Err(reason) => self.shared.core().mark_invalid(entry, reason),
+        let mut transactions = Vec::new();
+        for bytes in batch.into_iter().take(wanted.len()) {
+            let entry = Named::read(&bytes)?.entry;
+            if wanted.binary_search(&entry).is_ok() {
+                transactions.push(bytes);
             }
         }
-        self.shared.core().store_for_vote(&verified)?;
-        self.shared.change();
+        if !transactions.is_empty() {
+            let sender = intake::Sender::Asked(key);
+            self.put(Batch { sender, purpose: Purpose::Bodies, transactions }, time);
+        }
         Ok(())
     }
 
@@ -271,12 +216,13 @@ impl Gossip {
         let (mut offered, mut said_alive) = (None, None);
         loop {
             let (time, wanted) = (now(&clock), self.shared.wanted());
-            for part in wanted.chunks(crate::gossip_message::BATCH_MAX) {
+            for part in wanted.chunks(BATCH_MAX) {
                 sender.send(Recipients::All, Message::Want(part.to_vec()).to_bytes(), true);
             }
             if is_due(offered, PER_OFFER, time) {
-                let waiting = self.shared.core().unacknowledged();
-                self.spread(&waiting, &mut sender);
+                if let Err(reason) = self.offer_again(time, &mut sender) {
+                    return self.shared.fail(reason);
+                }
                 offered = Some(time);
             }
             let is_young = !is_due(Some(began), FINDING_TIME_MAX, time);
@@ -298,10 +244,55 @@ impl Gossip {
         }
     }
 
+    /// Offers again what has no quorum, to those who have not answered.
+    fn offer_again(
+        &self,
+        time: TimeMs,
+        sender: &mut impl Sender<PublicKey = Key>,
+    ) -> Result<(), Reason> {
+        let due = self.shared.core().due(time);
+        for Due { entries, unheard } in due {
+            let found = self.bodies(&entries)?;
+            if found.len() < entries.len() {
+                // Something has expired meanwhile: the batch falls apart at its next turn.
+                if unheard.is_none() {
+                    self.shared.core().acknowledgements.loosen(entries);
+                }
+                continue;
+            }
+            let Some(unheard) = unheard else {
+                for (batch, entries) in paired(&found, &entries) {
+                    self.offer(entries, batch, time, sender);
+                }
+                continue;
+            };
+            let peers = unheard.into_iter().filter_map(|place| self.peer(place)).collect();
+            sender.send(Recipients::Some(peers), Message::Offer(found).to_bytes(), false);
+        }
+        Ok(())
+    }
+
+    fn peer(&self, place: u64) -> Option<Key> {
+        let members = self.shared.members();
+        let key = members.key(place)?;
+        Key::decode(Bytes::copy_from_slice(key.bytes())).ok()
+    }
+
     fn alive(&self, time: TimeMs) -> Message {
         let height = self.shared.core().state.height();
         Message::Alive { height, heard: self.shared.connected(time) as u64 }
     }
+}
+
+/// Batches that fit a message, each with its entries.
+fn paired<'b>(bytes: &'b [Vec<u8>], entries: &[Entry]) -> Vec<(&'b [Vec<u8>], Vec<Entry>)> {
+    let mut rest = entries;
+    let cut = batches(bytes).into_iter().map(|batch| {
+        let (these, others) = rest.split_at(batch.len());
+        rest = others;
+        (batch, these.to_vec())
+    });
+    cut.collect()
 }
 
 /// Whether what was last done at `last` is to be done again; also when the clock was set back since.
@@ -321,5 +312,16 @@ mod tests {
         assert!(is_due(None, period, TimeMs(5000)));
         assert!(!is_due(last, period, TimeMs(5000)) && !is_due(last, period, TimeMs(5999)));
         assert!(is_due(last, period, TimeMs(6000)) && is_due(last, period, TimeMs(4999)));
+    }
+
+    #[test]
+    fn a_peer_is_given_so_much_in_a_second_and_more_in_the_next() {
+        let mut given = Given::default();
+        let half = GIVEN_PER_SECOND_MAX / 2;
+        let [one, two] = [1, 2].map(|number| PublicKey::Ed25519([number; 32]));
+        assert!(given.allows(one, half, TimeMs(5000)) && given.allows(one, half, TimeMs(5900)));
+        assert!(!given.allows(one, 1, TimeMs(5999)) && given.allows(two, half, TimeMs(5999)));
+        assert!(given.allows(one, half, TimeMs(6000)), "a second later");
+        assert!(given.allows(one, GIVEN_PER_SECOND_MAX, TimeMs(100)), "the clock was set back");
     }
 }

@@ -25,6 +25,11 @@ pub enum Message {
         /// Over [`tallystick_proofs::acknowledgement::statement`].
         signature: Signature,
     },
+    /// "I have not stored all of the batch with this root, and will not."
+    Declined {
+        /// The root over the batch's entries.
+        root: Digest,
+    },
     /// "Send me these."
     Want(Vec<Entry>),
     /// The answer to `Want`: transactions in their canonical bytes.
@@ -69,6 +74,9 @@ impl Codec for Message {
             Message::Stored { root, signature } => {
                 out.array(3).u64(2).bytes(root).value(signature);
             }
+            Message::Declined { root } => {
+                out.array(2).u64(6).bytes(root);
+            }
             Message::Want(entries) => {
                 out.array(2).u64(3).list(entries);
             }
@@ -89,6 +97,7 @@ impl Codec for Message {
             }),
             (3, 2) => input.list(BLOCK_ENTRIES_MAX).map(Message::Want),
             (4, 2) => read_batch(input).map(Message::Have),
+            (6, 2) => Ok(Message::Declined { root: input.byte_array()? }),
             (5, 3) => Ok(Message::Alive { height: input.u64()?, heard: input.u64()? }),
             _ => Err(Reason::Malformed),
         }
@@ -123,6 +132,7 @@ mod tests {
         for message in [
             Message::Offer(vec![vec![1, 2], vec![3]]),
             Message::Stored { root: [4; 32], signature: Signature([5; 64]) },
+            Message::Declined { root: [6; 32] },
             Message::Want(vec![entry]),
             Message::Have(vec![]),
             Message::Alive { height: 7, heard: 3 },

@@ -15,12 +15,12 @@ use tallystick_proofs::header::Entry;
 use tallystick_proofs::receipt::Receipt;
 use tallystick_proofs::result::TransactionResult;
 use tallystick_proofs::transaction::Transaction;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::archive;
 use crate::block::Block;
-use crate::core::Verified;
-use crate::gossip::Submission;
+use crate::counted::CHANNELS;
+use crate::intake::{Answers, Batch, Purpose, Sender};
 use crate::keys;
 use crate::kv::LedgerView;
 use crate::shared::Shared;
@@ -100,7 +100,6 @@ pub struct NetworkStatus {
 #[derive(Clone)]
 pub struct NodeHandle {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) submissions: mpsc::Sender<Submission>,
     pub(crate) stop: Arc<Notify>,
 }
 
@@ -113,12 +112,15 @@ impl NodeHandle {
     /// Submits transactions in their canonical bytes and waits, two seconds at most, for a quorum to
     /// store them; answers each in order.
     ///
-    /// [`Reason::PoolFull`] when the node is saturated; [`Reason::NotReady`] when it stops.
+    /// `client` is whatever tells clients apart: each has a lane of its own, served in turn.
+    /// [`Reason::SenderQuota`] when this client has too much waiting, [`Reason::PoolFull`] when the
+    /// node is saturated; [`Reason::NotReady`] when it stops.
     pub async fn submit(
         &self,
+        client: u128,
         transactions: &[Vec<u8>],
     ) -> Vec<(Option<TransactionId>, SubmissionOutcome)> {
-        let answers = self.offer(transactions).await;
+        let answers = self.offer(client, transactions).await;
         let deadline = tokio::time::Instant::now() + ACKNOWLEDGEMENT_WAIT;
         let mut outcomes = Vec::with_capacity(answers.len());
         for (id, answer) in answers {
@@ -134,34 +136,16 @@ impl NodeHandle {
     /// Submits transactions in their canonical bytes and waits only until they are durable here;
     /// answers each in order, without an id when it cannot be read or verified.
     ///
-    /// The reasons are those of [`Verified::read`] and of the admission, [`Reason::PoolFull`] and
-    /// [`Reason::NotReady`].
-    pub async fn offer(
-        &self,
-        transactions: &[Vec<u8>],
-    ) -> Vec<(Option<TransactionId>, Result<Admitted, Reason>)> {
-        let network = self.shared.core().network;
-        let read: Vec<Result<Verified, Reason>> =
-            transactions.iter().map(|bytes| Verified::read(bytes, &network)).collect();
-        let good: Vec<Verified> =
-            read.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
-        let mut answers = self.enter(good).await.into_iter();
-        let answer = |one: Result<Verified, Reason>| match one {
-            Err(reason) => (None, Err(reason)),
-            Ok(verified) => {
-                (Some(verified.entry.id), answers.next().unwrap_or(Err(Reason::NotReady)))
-            }
-        };
-        read.into_iter().map(answer).collect()
-    }
-
-    async fn enter(&self, transactions: Vec<Verified>) -> Vec<Result<Admitted, Reason>> {
-        let count = transactions.len();
+    /// The reasons are those of decoding, of [`Transaction::verify`] and of the admission, and those
+    /// of [`NodeHandle::submit`].
+    pub async fn offer(&self, client: u128, transactions: &[Vec<u8>]) -> Answers {
         let (answer, answered) = oneshot::channel();
-        match self.submissions.try_send(Submission { transactions, answer }) {
-            Ok(()) => answered.await.unwrap_or_else(|_| vec![Err(Reason::NotReady); count]),
-            Err(mpsc::error::TrySendError::Full(_)) => vec![Err(Reason::PoolFull); count],
-            Err(mpsc::error::TrySendError::Closed(_)) => vec![Err(Reason::NotReady); count],
+        let (purpose, sender) = (Purpose::Submission(answer), Sender::Client(client));
+        let batch = Batch { sender, purpose, transactions: transactions.to_vec() };
+        let nothing = |reason| transactions.iter().map(|_| (None, Err(reason))).collect();
+        match self.shared.put_batch(batch, system_time()) {
+            Ok(()) => answered.await.unwrap_or_else(|_| nothing(Reason::NotReady)),
+            Err(reason) => nothing(reason),
         }
     }
 
@@ -344,6 +328,12 @@ impl NodeHandle {
     /// Adds up all money again, and compares: [`Reason::NotConserved`].
     pub fn recount(&self) -> Result<(), Reason> {
         self.shared.core().state.recount()
+    }
+
+    /// Bytes of messages that this node has sent to others since it started, by channel.
+    pub fn sent_bytes(&self) -> [(&'static str, u64); CHANNELS.len()] {
+        let sent = self.shared.sent().so_far();
+        std::array::from_fn(|channel| (CHANNELS[channel], sent[channel]))
     }
 
     /// How often two locks were held at once; not zero is a fault of ours that may end in a

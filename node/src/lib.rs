@@ -18,6 +18,7 @@ pub mod certificate;
 pub mod config;
 pub mod consensus;
 pub mod core;
+pub mod counted;
 #[cfg(feature = "process")]
 pub mod engine;
 pub mod epochs;
@@ -25,6 +26,8 @@ pub mod failure;
 pub mod gossip;
 pub mod gossip_message;
 pub mod handle;
+pub mod ingest;
+pub mod intake;
 pub mod keys;
 pub mod kv;
 #[cfg(feature = "process")]
@@ -35,7 +38,9 @@ pub mod members;
 pub mod network;
 pub mod schemes;
 pub mod shared;
+pub mod stored;
 pub mod validator;
+pub mod verification;
 pub mod vote;
 pub mod workers;
 

@@ -7,14 +7,18 @@ use std::sync::{Arc, Mutex};
 
 use tallystick_crypto::PublicKey;
 use tallystick_kernel::{DurationMs, Reason, TimeMs};
+use tallystick_ledger::Admitted;
 use tallystick_proofs::header::Entry;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
-use crate::core::Core;
+use crate::core::{Core, Source};
+use crate::counted::SentBytes;
 use crate::failure::Failure;
+use crate::intake::{Batch, Intake, Sender};
 use crate::lock::{Guard, Overlaps, lock};
 use crate::members::Members;
+use crate::verification::Verified;
 
 /// A validator that was heard this recently counts as connected.
 pub const ALIVE_WITHIN: DurationMs = DurationMs::seconds(12);
@@ -22,6 +26,9 @@ pub const ALIVE_WITHIN: DurationMs = DurationMs::seconds(12);
 /// Shared by all tasks of one node.
 pub struct Shared {
     core: Mutex<Core>,
+    /// None once nobody serves it any more.
+    intake: Mutex<Option<Intake>>,
+    arrived: Notify,
     wanted: Mutex<BTreeSet<Entry>>,
     more_wanted: Notify,
     heard: Mutex<BTreeMap<PublicKey, Heard>>,
@@ -31,6 +38,7 @@ pub struct Shared {
     changes: Notify,
     failure: Failure,
     overlaps: Overlaps,
+    sent: Arc<SentBytes>,
 }
 
 /// When a validator was last heard, and how many others it then said to have heard.
@@ -54,6 +62,8 @@ impl Shared {
             core: Mutex::new(core),
             members: Mutex::new(Arc::new(members)),
             own,
+            intake: Mutex::new(Some(Intake::default())),
+            arrived: Notify::new(),
             wanted: Mutex::default(),
             more_wanted: Notify::new(),
             heard: Mutex::default(),
@@ -61,12 +71,83 @@ impl Shared {
             changes: Notify::new(),
             failure,
             overlaps: Overlaps::default(),
+            sent: Arc::default(),
         }
     }
 
-    /// The core. Held for short; commits to storage happen under it.
+    /// The core. Held for short; of the commits to storage only a final block's happens under it.
     pub fn core(&self) -> Guard<'_, Core> {
         lock(&self.core, &self.overlaps)
+    }
+
+    /// Admits and stores transactions in one durable commit, during which the core is free; answers
+    /// each in order. Only one task may do so. The reasons are those of [`Core::admit`], and
+    /// [`Reason::StorageFailed`] when the write may not be durable.
+    pub fn store(
+        &self,
+        offered: &[(Source, Verified)],
+        now: TimeMs,
+    ) -> Result<Vec<Result<Admitted, Reason>>, Reason> {
+        if offered.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (intent, kv) = {
+            let mut core = self.core();
+            (core.admit(offered, now)?, Arc::clone(&core.kv))
+        };
+        if !intent.storing.is_empty() {
+            let written = kv.commit(intent.changes);
+            let mut core = self.core();
+            if let Err(reason) = written {
+                core.broke();
+                return Err(reason);
+            }
+            core.check_storage()?;
+            core.settle(intent.storing);
+        }
+        Ok(intent.answers)
+    }
+
+    /// Lets a batch wait for its verification; refuses it with the reasons of
+    /// [`Intake::push`], and [`Reason::NotReady`] when nobody serves it any more.
+    pub fn put_batch(&self, batch: Batch, now: TimeMs) -> Result<(), Reason> {
+        let mut intake = lock(&self.intake, &self.overlaps);
+        match intake.as_mut() {
+            None => return Err(Reason::NotReady),
+            Some(intake) => intake.push(batch, now)?,
+        }
+        drop(intake);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Takes out what is verified next.
+    pub fn take_batches(&self, now: TimeMs) -> Vec<Batch> {
+        let mut intake = lock(&self.intake, &self.overlaps);
+        intake.as_mut().map(|intake| intake.take(now)).unwrap_or_default()
+    }
+
+    /// Returns when something has arrived since somebody last waited.
+    pub async fn more_arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Puts a sender into the slow lane.
+    pub fn slow_down(&self, sender: Sender, now: TimeMs) {
+        if let Some(intake) = lock(&self.intake, &self.overlaps).as_mut() {
+            intake.slow_down(sender, now);
+        }
+    }
+
+    /// Nobody verifies any more: whoever waits for an answer learns that there is none.
+    pub fn close_intake(&self) {
+        let waiting = lock(&self.intake, &self.overlaps).take();
+        drop(waiting);
+    }
+
+    /// What this node has sent.
+    pub fn sent(&self) -> &Arc<SentBytes> {
+        &self.sent
     }
 
     /// How often two of these locks were held at once, against the invariant.
@@ -106,6 +187,11 @@ impl Shared {
         if wanted.len() > before {
             self.more_wanted.notify_one();
         }
+    }
+
+    /// Wants nothing any more: whoever still waits for bodies asks again.
+    pub fn want_nothing(&self) {
+        self.wanted_set().clear();
     }
 
     /// Returns when something was wanted that was not before.

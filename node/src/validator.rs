@@ -28,10 +28,12 @@ use crate::application::{Application, now};
 use crate::block::Block;
 use crate::consensus::{Consensus, Judge};
 use crate::core::Core;
+use crate::counted::{Counted, SentBytes};
 use crate::failure::Failure;
-use crate::gossip::{Gossip, SUBMISSIONS_MAX, Submission};
+use crate::gossip::Gossip;
 use crate::gossip_message::MESSAGE_BYTES_MAX;
 use crate::handle::NodeHandle;
+use crate::ingest::CHECKED_MAX;
 use crate::kv::Kv;
 use crate::schemes::Schemes;
 use crate::shared::Shared;
@@ -82,6 +84,21 @@ pub struct Channels<S, R> {
     pub gossip: (S, R),
 }
 
+impl<S: Outgoing, R> Channels<S, R> {
+    /// The same, with what is sent counted.
+    fn counted(self, sent: &Arc<SentBytes>) -> Channels<Counted<S>, R> {
+        let counted = |(sender, receiver), channel| (Counted::new(sender, channel, sent), receiver);
+        Channels {
+            votes: counted(self.votes, 0),
+            certificates: counted(self.certificates, 1),
+            requests: counted(self.requests, 2),
+            backfill: counted(self.backfill, 3),
+            blocks: counted(self.blocks, 4),
+            gossip: counted(self.gossip, 5),
+        }
+    }
+}
+
 /// How a validator's tasks came to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -100,6 +117,8 @@ pub struct Setup {
     pub seed: Zeroizing<[u8; 32]>,
     /// The rules in force.
     pub rules: Rules,
+    /// Tasks that verify at a time; at least one.
+    pub verifiers: usize,
     /// What is done when it cannot go on.
     pub failure: Failure,
 }
@@ -108,7 +127,6 @@ pub struct Setup {
 pub struct Validator {
     setup: Setup,
     gossip: Gossip,
-    submitted: mpsc::Receiver<Submission>,
     handle: NodeHandle,
 }
 
@@ -126,11 +144,10 @@ impl Validator {
         }
         let core = Core::open(Arc::clone(&setup.genesis), kv, setup.rules, public, time)?;
         let shared = Arc::new(Shared::new(core, setup.failure.clone()));
-        let (submissions, submitted) = mpsc::channel(SUBMISSIONS_MAX);
         let stop = Arc::new(Notify::new());
-        let handle = NodeHandle { shared: Arc::clone(&shared), submissions, stop };
+        let handle = NodeHandle { shared: Arc::clone(&shared), stop };
         let gossip = Gossip { shared, network: setup.genesis.network(), key: Arc::new(key) };
-        Ok(Validator { setup, gossip, submitted, handle })
+        Ok(Validator { setup, gossip, handle })
     }
 
     /// What the rest of the process, or of the simulation, asks of it.
@@ -161,6 +178,7 @@ impl Validator {
         R: Incoming,
         A: Judge<E>,
     {
+        let channels = channels.counted(self.gossip.shared.sent());
         let failure = self.setup.failure.clone();
         let failed = |reason| {
             failure.report(reason);
@@ -186,7 +204,7 @@ impl Validator {
             peers,
             pages: CacheRef::new(NZU16!(PAGE_BYTES), NZUsize!(PAGES_CACHED)),
         };
-        start_gossip(context, &self.gossip, self.submitted, channels.gossip);
+        start_gossip(context, &self.gossip, self.setup.verifiers, channels.gossip);
         let opened = consensus.open(context, channels.backfill, channels.blocks).await;
         let Some(mailbox) = opened else { return failed(Reason::StorageCorrupt) };
         connect();
@@ -216,12 +234,19 @@ pub fn message_bytes_max() -> u32 {
 fn start_gossip<E: Runtime>(
     context: &E,
     gossip: &Gossip,
-    submitted: mpsc::Receiver<Submission>,
+    verifiers: usize,
     (sender, receiver): (impl Outgoing, impl Incoming),
 ) {
-    let ingest = gossip.clone();
-    let (clock, out) = (context.child("ingest_clock"), sender.clone());
-    context.child("ingest").shared(true).spawn(|_| ingest.ingest(clock, submitted, out));
+    let (checked, to_store) = mpsc::channel(CHECKED_MAX);
+    for place in 0..verifiers.max(1) {
+        let (verify, checked) = (gossip.clone(), checked.clone());
+        let clock = context.child("verify_clock").with_attribute("place", place);
+        let verifier = context.child("verify").with_attribute("place", place);
+        verifier.shared(true).spawn(|_| verify.verify(clock, checked));
+    }
+    let store = gossip.clone();
+    let (clock, out) = (context.child("store_clock"), sender.clone());
+    context.child("store").shared(true).spawn(|_| store.store(clock, to_store, out));
     let listen = gossip.clone();
     let (clock, out) = (context.child("gossip_clock"), sender.clone());
     context.child("gossip").shared(true).spawn(|_| listen.listen(clock, receiver, out));

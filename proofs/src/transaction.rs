@@ -5,13 +5,16 @@
 
 use tallystick_crypto::key_store::Signer;
 use tallystick_crypto::{PublicKey, Signature, SigningKey};
-use tallystick_kernel::limits::{BODY_BYTES_MAX, OWNER_KEYS_MAX, WITNESS_BYTES_MAX};
+use tallystick_kernel::limits::{
+    BODY_BYTES_MAX, OWNER_KEYS_MAX, TRANSACTION_BYTES_MAX, WITNESS_BYTES_MAX,
+};
 use tallystick_kernel::{
     AccountId, Codec, Digest, LabelledHash, NetworkId, Reader, Reason, ReserveId, Salt, TimeMs,
     TransactionId, Writer,
 };
 
 use crate::action::Action;
+use crate::header::Entry;
 
 /// The version of the body's encoding.
 pub const BODY_VERSION: u64 = 1;
@@ -82,7 +85,7 @@ impl Body {
 impl Witness {
     /// The hash by which a block names this witness.
     pub fn hash(&self) -> Digest {
-        LabelledHash::new("tallystick/witness/1").part(&self.to_bytes()).finish()
+        witness_hash(&self.to_bytes())
     }
 
     /// The keys that sign.
@@ -117,15 +120,56 @@ impl Transaction {
         self.body.id()
     }
 
-    /// The stateless part of the first verification, in this order: form of the body, network,
-    /// form of the witness, signatures. Time and state are the caller's.
-    pub fn verify(&self, network: &NetworkId) -> Result<(), Reason> {
+    /// Reads canonical bytes, and names what they hold by hashing them as they came.
+    ///
+    /// Accepts what [`Codec::from_bytes`] accepts, with the same reasons, and encodes nothing a
+    /// second time but what proves that the bytes are canonical.
+    pub fn read(bytes: &[u8]) -> Result<(Transaction, Entry), Reason> {
+        if bytes.len() > TRANSACTION_BYTES_MAX {
+            return Err(Reason::TooLarge);
+        }
+        let mut input = Reader::new(bytes);
+        let (body, witness) = parts(&mut input)?;
+        if !input.is_empty() {
+            return Err(Reason::TrailingBytes);
+        }
+        let mut again = Writer::new();
+        again.array(2).bytes(body).bytes(witness);
+        let transaction = Transaction {
+            body: Body::from_bytes(body, BODY_BYTES_MAX)?,
+            witness: Witness::from_bytes(witness, WITNESS_BYTES_MAX)?,
+        };
+        if again.finish() != bytes {
+            return Err(Reason::NotCanonical);
+        }
+        let entry = Entry { id: body_id(body), witness_hash: witness_hash(witness) };
+        Ok((transaction, entry))
+    }
+
+    /// All that needs no signature, in this order: form of the body, network, form of the witness.
+    pub fn check_form(&self, network: &NetworkId) -> Result<(), Reason> {
         self.body.check()?;
         if self.body.network != *network {
             return Err(Reason::WrongNetwork);
         }
+        self.witness.check_form()
+    }
+
+    /// The stateless part of the first verification, in this order: form of the body, network,
+    /// form of the witness, signatures. Time and state are the caller's.
+    pub fn verify(&self, network: &NetworkId) -> Result<(), Reason> {
+        self.check_form(network)?;
         self.witness.verify(&self.id())
     }
+}
+
+fn parts<'b>(input: &mut Reader<'b>) -> Result<(&'b [u8], &'b [u8]), Reason> {
+    input.tuple(2)?;
+    Ok((input.bytes(BODY_BYTES_MAX)?, input.bytes(WITNESS_BYTES_MAX)?))
+}
+
+fn witness_hash(witness: &[u8]) -> Digest {
+    LabelledHash::new("tallystick/witness/1").part(witness).finish()
 }
 
 /// The id of canonical body bytes.
@@ -193,9 +237,9 @@ impl Codec for Transaction {
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
-        input.tuple(2)?;
-        let body = Body::from_bytes(input.bytes(BODY_BYTES_MAX)?, BODY_BYTES_MAX)?;
-        let witness = Witness::from_bytes(input.bytes(WITNESS_BYTES_MAX)?, WITNESS_BYTES_MAX)?;
+        let (body, witness) = parts(input)?;
+        let body = Body::from_bytes(body, BODY_BYTES_MAX)?;
+        let witness = Witness::from_bytes(witness, WITNESS_BYTES_MAX)?;
         Ok(Transaction { body, witness })
     }
 }

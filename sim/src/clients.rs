@@ -283,7 +283,7 @@ async fn hand_in(
         let Some(handle) = handle else {
             return world.note(seat, &format!("c{holder} {meaning} {short}: it is down"));
         };
-        let answers = handle.offer(std::slice::from_ref(&bytes)).await;
+        let answers = handle.offer(holder as u128, std::slice::from_ref(&bytes)).await;
         let answer = answers.into_iter().next().map_or(Err(Reason::NotReady), |(_, answer)| answer);
         match answer {
             Ok(admitted) => {

@@ -50,6 +50,7 @@ pub fn start(context: &deterministic::Context, world: &Arc<World>, post: &Post, 
         genesis: Arc::clone(&world.genesis),
         seed: Zeroizing::new(world.seeds.get(place).copied().unwrap_or_default()),
         rules: Rules::default(),
+        verifiers: 2,
         failure: failure(world, &port),
     };
     let shown = skew.shown(world.time()).duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

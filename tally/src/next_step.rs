@@ -147,7 +147,7 @@ const fn of_service(reason: Reason) -> &'static str {
         }
         R::GuessLimitDay => "wait until tomorrow",
         R::DeviceMismatch | R::ProofOfPossession => "use the device that made the request",
-        R::RateLimited | R::PoolFull | R::AccountQuota | R::InProgress => {
+        R::RateLimited | R::PoolFull | R::AccountQuota | R::SenderQuota | R::InProgress => {
             "wait a little, then type the command again"
         }
         R::Unauthenticated | R::LoginWrong => {

@@ -91,7 +91,7 @@ pub const SUBMIT: Operation = Operation::post(
 .body_bytes_max(SUBMISSION_BYTES_MAX)
 .reads::<SubmitRequest>()
 .answers::<SubmitAnswer>()
-.refuses(&[Reason::PoolFull, Reason::AccountQuota], &[Group::Form]);
+.refuses(&[Reason::PoolFull, Reason::AccountQuota, Reason::SenderQuota], &[Group::Form]);
 
 /// Where a transaction stands.
 pub const TRANSACTION: Operation = Operation::get(

@@ -196,7 +196,7 @@ impl Cluster {
     }
 
     pub async fn submit(&self, place: usize, transaction: &Transaction) -> Result<(), Reason> {
-        let answers = self.handle(place).submit(&[transaction.to_bytes()]).await;
+        let answers = self.handle(place).submit(0, &[transaction.to_bytes()]).await;
         match answers[0].1 {
             SubmissionOutcome::Refused(reason) => Err(reason),
             _ => Ok(()),

@@ -44,6 +44,14 @@ impl ClientAddress {
             address @ IpAddr::V4(_) => address,
         }
     }
+
+    /// The same as a number: which of a node's lanes its transactions wait in.
+    pub fn lane(self) -> u128 {
+        match self.counted_as() {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        }
+    }
 }
 
 /// The routes of a role; `S` is the state that handlers are given.

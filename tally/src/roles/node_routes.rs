@@ -3,12 +3,12 @@
 //! Everything on the ledger is public to whoever reaches the node, and a transaction carries its
 //! own authority in its witness: so every endpoint is public.
 
-use axum::Json;
 use axum::body::Bytes as Body;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use tallystick_api::node::{
     self as json, BLOCKS_PAGE_MAX, BlockSummary, CBOR, PAGE_MAX, SUBMISSION_MAX, WAIT_MAX,
 };
@@ -26,6 +26,7 @@ use tracing::{Instrument as _, field};
 
 use super::node_json;
 use crate::console::layout::Links;
+use crate::http::access::ClientAddress;
 use crate::http::events::{self, EVENTS_AT_ONCE, LastEventId};
 use crate::http::page::page;
 use crate::http::request::read_json;
@@ -86,6 +87,7 @@ async fn genesis(State(app): State<App>) -> Response {
 
 async fn submit(
     State(app): State<App>,
+    address: Option<Extension<ClientAddress>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<json::SubmitAnswer>, Refusal> {
@@ -103,7 +105,8 @@ async fn submit(
         let detail = format!("at most {SUBMISSION_MAX} transactions at once");
         return Err(Problem::new(Reason::TooLarge).field("transactions").detail(detail).into());
     }
-    let outcomes = app.node.submit(&transactions).await;
+    let lane = address.map_or(0, |Extension(address)| address.lane());
+    let outcomes = app.node.submit(lane, &transactions).await;
     for (id, outcome) in &outcomes {
         app.submitted.count(outcome);
         if let (Some(id), false) = (id, matches!(outcome, SubmissionOutcome::Refused(_))) {

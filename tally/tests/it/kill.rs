@@ -8,16 +8,12 @@ use std::time::Duration;
 use tallystick_api::NodeClient;
 use tallystick_api::issuer::Progress;
 use tallystick_api::node::{Reception, TransactionState};
-use tallystick_crypto::key_store::{KeyPurpose, StoredSigner};
-use tallystick_kernel::{Amount, Codec as _, DurationMs, Salt, TransactionId};
-use tallystick_proofs::action::Action;
-use tallystick_proofs::transaction::{Body, Transaction};
+use tallystick_kernel::{Codec as _, DurationMs, TransactionId};
+use tallystick_proofs::transaction::Transaction;
 use tallystick_store::{Kind, Store};
-use tallystick_tally::commands::network_file::NetworkFile;
-use tallystick_tally::key_file::KeyFile;
-use tallystick_tally::machine_key::MachineKey;
 use tallystick_tally::source;
 
+use crate::bank::Bank;
 use crate::network::Network;
 use crate::world::{World, charge_request};
 
@@ -93,37 +89,6 @@ impl Drop for Roles {
 async fn pause(below_ms: u64) {
     let random = u64::from_be_bytes(source::random().unwrap());
     tokio::time::sleep(Duration::from_millis(random % below_ms)).await;
-}
-
-/// Mints one minor unit to the bank itself; each is a transaction of its own.
-struct Bank {
-    network: NetworkFile,
-    keys: KeyFile,
-}
-
-impl Bank {
-    fn open(folder: &Path) -> Bank {
-        let machine_key = MachineKey::read(&folder.join("machine.key")).unwrap();
-        Bank {
-            network: NetworkFile::read(&folder.join("network.toml")).unwrap(),
-            keys: KeyFile::open(&folder.join("issuer"), &machine_key).unwrap(),
-        }
-    }
-
-    fn transaction(&self) -> Transaction {
-        let (genesis, currency) = (&self.network.genesis, self.network.currency);
-        let account = genesis.authority(&currency).unwrap();
-        let amount = Amount::new(1).unwrap();
-        let body = Body {
-            network: genesis.network(),
-            account,
-            salt: Salt(source::random().unwrap()),
-            valid_until: source::now().after(DurationMs::minutes(5)),
-            action: Action::Mint { currency, payee: account, amount, reference: None },
-        };
-        let signer = StoredSigner::new(self.keys.store(), "account", KeyPurpose::Account).unwrap();
-        body.sign_by(&[&signer]).unwrap()
-    }
 }
 
 /// Submits at one node until told to stop; logs what was acknowledged.

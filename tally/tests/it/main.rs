@@ -2,15 +2,18 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail so")]
 
 mod authorization;
+mod bank;
 mod collector;
 mod doctor;
 mod events;
+mod faults;
 mod http;
 mod idempotency;
 mod kill;
 mod ledger;
 mod manners;
 mod manual;
+mod namespaces;
 mod network;
 mod pages;
 mod payment;
@@ -20,5 +23,6 @@ mod refusals;
 mod shell;
 mod telemetry;
 mod up;
+mod validators;
 mod visits;
 mod world;

@@ -172,7 +172,7 @@ impl Drive {
     /// Hands in until nothing is turned away for want of room.
     async fn hand_in(&self, place: usize, mut group: Vec<Vec<u8>>) -> Result<(), Failure> {
         while !group.is_empty() {
-            let answers = self.nodes[place].offer(&group).await;
+            let answers = self.nodes[place].offer(0, &group).await;
             let mut again = Vec::new();
             for ((_, answer), bytes) in answers.into_iter().zip(group) {
                 match answer {

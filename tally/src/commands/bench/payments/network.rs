@@ -111,7 +111,7 @@ impl BenchNetwork {
         let node = &self.nodes[0].handle;
         for group in transactions.chunks(SETTLED_AT_ONCE) {
             let bytes: Vec<Vec<u8>> = group.iter().map(|one| one.to_bytes()).collect();
-            for (_, answer) in node.offer(&bytes).await {
+            for (_, answer) in node.offer(0, &bytes).await {
                 answer?;
             }
             for one in group {

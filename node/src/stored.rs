@@ -1,0 +1,261 @@
+//! Transactions that are durable here and not executed yet, with what each sender takes of them.
+//!
+//! Invariants: the indices hold exactly the entries; counts and bytes are those of the entries; a
+//! transaction that could not be admitted is counted for the validator that sent it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use tallystick_crypto::PublicKey;
+use tallystick_kernel::{AccountId, TimeMs, TransactionId};
+use tallystick_ledger::claims::{Claim, claims};
+use tallystick_proofs::header::Entry;
+use tallystick_proofs::transaction::Transaction;
+
+/// Stored transactions that are not executed, in all.
+pub const STORED_MAX: usize = 131_072;
+/// Their bytes, in all.
+pub const STORED_BYTES_MAX: usize = 256 << 20;
+/// Of them, those of one validator that could not be admitted here.
+pub const UNPOOLED_PER_PEER_MAX: usize = 16_384;
+/// Their bytes.
+pub const UNPOOLED_BYTES_PER_PEER_MAX: usize = 16 << 20;
+/// Of them, those whose body names the same account.
+pub const UNPOOLED_PER_ACCOUNT_MAX: usize = 2048;
+
+/// Before every other entry.
+const LOWEST: Entry = Entry { id: TransactionId([0; 32]), witness_hash: [0; 32] };
+
+struct One {
+    transaction: Arc<Transaction>,
+    bytes: usize,
+    /// The validator that is accountable for it while it is not admitted.
+    unpooled_for: Option<PublicKey>,
+}
+
+/// What is stored.
+#[derive(Default)]
+pub struct Stored {
+    all: BTreeMap<Entry, One>,
+    by_time: BTreeSet<(TimeMs, Entry)>,
+    bytes: usize,
+    unpooled: BTreeSet<Entry>,
+    by_peer: BTreeMap<PublicKey, (usize, usize)>,
+    by_account: BTreeMap<AccountId, usize>,
+    /// Of those that were not admitted: who waits for a claim.
+    by_claim: BTreeSet<(Claim, Entry)>,
+    /// Where the next round of another try begins.
+    retried: Option<Entry>,
+}
+
+impl Stored {
+    /// Whether it is here.
+    pub fn contains(&self, entry: &Entry) -> bool {
+        self.all.contains_key(entry)
+    }
+
+    /// The transaction, if it is here.
+    pub fn get(&self, entry: &Entry) -> Option<&Arc<Transaction>> {
+        self.all.get(entry).map(|one| &one.transaction)
+    }
+
+    /// Whether so many more with so many bytes have room.
+    pub fn has_room(&self, more: usize, bytes: usize) -> bool {
+        self.all.len().saturating_add(more) <= STORED_MAX
+            && self.bytes.saturating_add(bytes) <= STORED_BYTES_MAX
+    }
+
+    /// Whether a validator may have another one of this account stored here that cannot be
+    /// admitted.
+    pub fn has_room_for(&self, peer: &PublicKey, account: &AccountId, bytes: usize) -> bool {
+        let (count, held) = self.by_peer.get(peer).copied().unwrap_or_default();
+        let of_account = self.by_account.get(account).copied().unwrap_or_default();
+        count < UNPOOLED_PER_PEER_MAX
+            && of_account < UNPOOLED_PER_ACCOUNT_MAX
+            && held.saturating_add(bytes) <= UNPOOLED_BYTES_PER_PEER_MAX
+    }
+
+    /// Those that were not admitted and wait for one of these claims.
+    pub fn rivals<'c>(
+        &self,
+        claims: impl IntoIterator<Item = &'c Claim>,
+    ) -> Vec<(Entry, Arc<Transaction>)> {
+        let mut rivals = BTreeSet::new();
+        for claim in claims {
+            let from = (*claim, LOWEST);
+            let same = self.by_claim.range(from..).take_while(|(other, _)| other == claim);
+            rivals.extend(same.map(|(_, entry)| *entry));
+        }
+        let found = rivals.into_iter();
+        found.filter_map(|entry| Some((entry, Arc::clone(self.get(&entry)?)))).collect()
+    }
+
+    /// Takes one up. `unpooled_for` is set when it could not be admitted: the validator that sent
+    /// it, or this one.
+    pub fn insert(
+        &mut self,
+        entry: Entry,
+        transaction: Arc<Transaction>,
+        bytes: usize,
+        unpooled_for: Option<PublicKey>,
+    ) {
+        self.remove(&entry);
+        self.by_time.insert((transaction.body.valid_until, entry));
+        self.bytes += bytes;
+        if let Some(peer) = unpooled_for {
+            let (count, held) = self.by_peer.entry(peer).or_default();
+            (*count, *held) = (*count + 1, *held + bytes);
+            *self.by_account.entry(transaction.body.account).or_default() += 1;
+            self.by_claim.extend(claims(&transaction.body).map(|claim| (claim, entry)));
+            self.unpooled.insert(entry);
+        }
+        self.all.insert(entry, One { transaction, bytes, unpooled_for });
+    }
+
+    /// Lets one go.
+    pub fn remove(&mut self, entry: &Entry) {
+        self.admitted(entry);
+        if let Some(one) = self.all.remove(entry) {
+            self.by_time.remove(&(one.transaction.body.valid_until, *entry));
+            self.bytes -= one.bytes;
+        }
+    }
+
+    /// Notes that one was admitted after all.
+    pub fn admitted(&mut self, entry: &Entry) {
+        let Some(one) = self.all.get_mut(entry) else { return };
+        let Some(peer) = one.unpooled_for.take() else { return };
+        let (bytes, body) = (one.bytes, &one.transaction.body);
+        self.unpooled.remove(entry);
+        for claim in claims(body) {
+            self.by_claim.remove(&(claim, *entry));
+        }
+        if let Some(count) = self.by_account.get_mut(&body.account) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_account.remove(&body.account);
+            }
+        }
+        if let Some((count, held)) = self.by_peer.get_mut(&peer) {
+            (*count, *held) = (*count - 1, *held - bytes);
+            if *count == 0 {
+                self.by_peer.remove(&peer);
+            }
+        }
+    }
+
+    /// Up to `count_max` of those that were not admitted, others each time until all had their turn.
+    pub fn next_unpooled(&mut self, count_max: usize) -> Vec<(Entry, Arc<Transaction>)> {
+        let from = self.retried.map_or(Bound::Unbounded, Bound::Excluded);
+        let entries: Vec<Entry> =
+            self.unpooled.range((from, Bound::Unbounded)).take(count_max).copied().collect();
+        self.retried = (entries.len() == count_max).then(|| entries.last().copied()).flatten();
+        let found = entries.into_iter();
+        found.filter_map(|entry| Some((entry, Arc::clone(self.get(&entry)?)))).collect()
+    }
+
+    /// All witnesses under which an id is here.
+    pub fn of_id(&self, id: &TransactionId) -> Vec<Entry> {
+        let from = Entry { id: *id, ..LOWEST };
+        let same = self.all.range(from..).map(|(entry, _)| *entry);
+        same.take_while(|entry| entry.id == *id).collect()
+    }
+
+    /// What no block of this time or later can hold.
+    pub fn past(&self, block_time: TimeMs) -> Vec<Entry> {
+        let past = self.by_time.iter().take_while(|(valid_until, _)| *valid_until <= block_time);
+        past.map(|(_, entry)| *entry).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tallystick_kernel::{NetworkId, ReserveId, Salt};
+    use tallystick_proofs::action::Action;
+    use tallystick_proofs::transaction::{Body, Witness};
+
+    use super::*;
+
+    fn entry(id: u8) -> Entry {
+        Entry { id: TransactionId([id; 32]), witness_hash: [id; 32] }
+    }
+
+    const ACCOUNT: AccountId = AccountId([4; 32]);
+
+    fn peer(number: u8) -> PublicKey {
+        PublicKey::Ed25519([number; 32])
+    }
+
+    fn transaction(valid_until: u64) -> Arc<Transaction> {
+        let body = Body {
+            network: NetworkId([0; 32]),
+            account: ACCOUNT,
+            salt: Salt([0; 16]),
+            valid_until: TimeMs(valid_until),
+            action: Action::ReserveClose { reserves: vec![ReserveId([3; 32])] },
+        };
+        Arc::new(Transaction { body, witness: Witness(Vec::new()) })
+    }
+
+    #[test]
+    fn a_validator_has_so_much_room_for_what_cannot_be_admitted_and_gets_it_back() {
+        let mut stored = Stored::default();
+        let half = UNPOOLED_BYTES_PER_PEER_MAX / 2;
+        stored.insert(entry(1), transaction(5), half, Some(peer(2)));
+        let room =
+            |stored: &Stored, number, bytes| stored.has_room_for(&peer(number), &ACCOUNT, bytes);
+        assert!(room(&stored, 2, half) && !room(&stored, 2, half + 1));
+        stored.insert(entry(2), transaction(6), half, Some(peer(2)));
+        assert!(!room(&stored, 2, 1) && room(&stored, 3, half));
+        stored.admitted(&entry(1));
+        assert!(room(&stored, 2, half));
+        stored.remove(&entry(2));
+        assert!(stored.by_peer.is_empty() && stored.bytes == half);
+        assert!(stored.by_account.is_empty() && stored.by_claim.is_empty());
+        assert_eq!(stored.past(TimeMs(5)), [entry(1)]);
+        stored.remove(&entry(1));
+        assert!(stored.bytes == 0 && stored.by_time.is_empty() && stored.unpooled.is_empty());
+    }
+
+    #[test]
+    fn an_account_has_so_much_room_and_rivals_for_a_claim_are_found() {
+        let mut stored = Stored::default();
+        for id in 0..UNPOOLED_PER_ACCOUNT_MAX {
+            let mut one = entry(0);
+            one.id.0[..8].copy_from_slice(&id.to_be_bytes());
+            stored.insert(one, transaction(5), 1, Some(peer((id % 3) as u8)));
+        }
+        assert!(!stored.has_room_for(&peer(1), &ACCOUNT, 1));
+        assert!(stored.has_room_for(&peer(1), &AccountId([5; 32]), 1));
+        let rivals = stored.rivals(&[Claim::Reserve(ReserveId([3; 32]))]);
+        assert_eq!(rivals.len(), UNPOOLED_PER_ACCOUNT_MAX);
+        assert!(stored.rivals(&[Claim::Reserve(ReserveId([2; 32]))]).is_empty());
+        stored.admitted(&rivals[0].0);
+        assert!(stored.has_room_for(&peer(1), &ACCOUNT, 1));
+        let left = stored.rivals(&[Claim::Reserve(ReserveId([3; 32]))]);
+        assert_eq!(left.len(), UNPOOLED_PER_ACCOUNT_MAX - 1);
+    }
+
+    #[test]
+    fn the_whole_is_bounded_in_bytes() {
+        let mut stored = Stored::default();
+        stored.insert(entry(1), transaction(5), STORED_BYTES_MAX - 10, None);
+        assert!(
+            stored.has_room(1, 10) && !stored.has_room(1, 11) && !stored.has_room(STORED_MAX, 0)
+        );
+    }
+
+    #[test]
+    fn what_was_not_admitted_has_its_turn_again_a_few_at_a_time() {
+        let mut stored = Stored::default();
+        for id in 1..=5 {
+            stored.insert(entry(id), transaction(5), 1, Some(peer(0)));
+        }
+        let mut turns = |count| -> Vec<u8> {
+            stored.next_unpooled(count).iter().map(|(entry, _)| entry.id.0[0]).collect()
+        };
+        assert_eq!((turns(2), turns(2), turns(2)), (vec![1, 2], vec![3, 4], vec![5]));
+        assert_eq!(turns(9), [1, 2, 3, 4, 5]);
+    }
+}
