@@ -25,6 +25,17 @@ pub struct Plan {
     pub hot: bool,
 }
 
+/// How it is handed in.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Payments that are not final at a time, at most.
+    pub under_way_max: usize,
+    /// Payments a second, at most.
+    pub per_second: Option<f64>,
+    /// Clients at each node.
+    pub clients: usize,
+}
+
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub struct Measured {
@@ -94,8 +105,7 @@ pub async fn prepare(network: &BenchNetwork, plan: Plan) -> Result<Vec<Transacti
 struct Drive {
     nodes: Vec<NodeHandle>,
     payments: Vec<(TransactionId, Vec<u8>)>,
-    under_way_max: usize,
-    per_second: Option<f64>,
+    load: Load,
     began: Instant,
     /// The next payment that nobody has handed in.
     next: AtomicUsize,
@@ -105,20 +115,16 @@ struct Drive {
 }
 
 /// Hands in everything, at all nodes in turn, and waits until it is final at the first.
-///
-/// At most `under_way_max` payments are not final at a time; `per_second` holds the load back.
 pub async fn drive(
     nodes: &[NodeHandle],
     payments: &[Transaction],
-    under_way_max: usize,
-    per_second: Option<f64>,
+    load: Load,
 ) -> Result<Measured, Failure> {
     let payments = payments.iter().map(|payment| (payment.id(), payment.to_bytes())).collect();
     let drive = Arc::new(Drive {
         nodes: nodes.to_vec(),
         payments,
-        under_way_max,
-        per_second,
+        load,
         began: Instant::now(),
         next: AtomicUsize::new(0),
         done: AtomicUsize::new(0),
@@ -126,8 +132,8 @@ pub async fn drive(
         submitted: Mutex::default(),
     });
     let follower = tokio::spawn(Arc::clone(&drive).follow());
-    let submitters: Vec<_> = (0..nodes.len() * SUBMITTERS_PER_NODE)
-        .map(|place| tokio::spawn(Arc::clone(&drive).submit(place % nodes.len())))
+    let submitters: Vec<_> = (0..nodes.len() * load.clients)
+        .map(|client| tokio::spawn(Arc::clone(&drive).submit(client)))
         .collect();
     for submitter in submitters {
         submitter.await.map_err(|_| Reason::Internal)??;
@@ -147,15 +153,15 @@ pub async fn drive(
 
 impl Drive {
     /// Hands in groups at one node until none is left.
-    async fn submit(self: Arc<Self>, place: usize) -> Result<(), Failure> {
+    async fn submit(self: Arc<Self>, client: usize) -> Result<(), Failure> {
         loop {
             let from = self.next.fetch_add(GROUP, Ordering::Relaxed);
             let Some(rest) = self.payments.get(from..) else { return Ok(()) };
             let group = &rest[..rest.len().min(GROUP)];
-            while from + group.len() > self.done.load(Ordering::Relaxed) + self.under_way_max {
+            while from + group.len() > self.done.load(Ordering::Relaxed) + self.load.under_way_max {
                 tokio::time::sleep(PAUSE).await;
             }
-            if let Some(per_second) = self.per_second {
+            if let Some(per_second) = self.load.per_second {
                 let due = self.began + Duration::from_secs_f64(from as f64 / per_second);
                 tokio::time::sleep_until(due.into()).await;
             }
@@ -165,14 +171,15 @@ impl Drive {
                 submitted.extend(group.iter().map(|(id, _)| (*id, now)));
             }
             let bytes = group.iter().map(|(_, bytes)| bytes.clone()).collect();
-            self.hand_in(place, bytes).await?;
+            self.hand_in(client, bytes).await?;
         }
     }
 
     /// Hands in until nothing is turned away for want of room.
-    async fn hand_in(&self, place: usize, mut group: Vec<Vec<u8>>) -> Result<(), Failure> {
+    async fn hand_in(&self, client: usize, mut group: Vec<Vec<u8>>) -> Result<(), Failure> {
+        let node = &self.nodes[client % self.nodes.len()];
         while !group.is_empty() {
-            let answers = self.nodes[place].offer(0, &group).await;
+            let answers = node.offer(client as u128, &group).await;
             let mut again = Vec::new();
             for ((_, answer), bytes) in answers.into_iter().zip(group) {
                 match answer {
@@ -228,7 +235,6 @@ const MINTED: u64 = 1_000_000_000;
 const RESERVES_AT_ONCE: usize = 64;
 /// Payments in one submission.
 const GROUP: usize = 128;
-const SUBMITTERS_PER_NODE: usize = 4;
 const PAUSE: Duration = Duration::from_millis(2);
 /// Without a change for so long, nothing will change any more.
 const STANDSTILL: Duration = Duration::from_secs(30);

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tallystick_kernel::Reason;
+use tallystick_kernel::{Codec as _, Reason};
 
-use self::load::{Measured, Plan};
+use self::load::{Load, Measured, Plan};
 use self::network::BenchNetwork;
 use self::units::Units;
 use crate::commands::block_on;
@@ -35,12 +35,30 @@ pub struct PaymentsArgs {
     #[arg(long, value_name = "N", default_value_t = 8192,
         value_parser = clap::value_parser!(u32).range(1..=60_000))]
     under_way: u32,
+    /// Clients at each node; each hands in 128 payments and waits until they are stored.
+    #[arg(long, value_name = "N", default_value_t = 16,
+        value_parser = clap::value_parser!(u16).range(1..=256))]
+    clients: u16,
+    /// Stop so many of the nodes before the load begins.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    dead: u8,
     /// Hold the load back to so many payments a second.
     #[arg(long, value_name = "N")]
     per_second: Option<u32>,
     /// Where the nodes write; a temporary folder there is used and removed.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+}
+
+/// Bytes a payment.
+#[derive(Clone, Copy, Serialize)]
+struct Bytes {
+    /// The transaction itself.
+    body: f64,
+    /// What all nodes together sent for blocks, votes and certificates.
+    agreement: f64,
+    /// What all nodes together sent.
+    all: f64,
 }
 
 #[derive(Serialize)]
@@ -59,6 +77,7 @@ struct Shown {
     blocks: usize,
     blocks_per_second: f64,
     turned_away: usize,
+    bytes: Bytes,
     p50_ms: f64,
     p99_ms: f64,
     cores: usize,
@@ -74,24 +93,36 @@ pub fn run(args: &PaymentsArgs, output: Output) -> Result<(), Failure> {
         folder.map_err(|error| Failure::new(Reason::FileUnreadable).cause(error.to_string()))?;
     block_on(async {
         let nodes = usize::from(args.nodes);
-        let network = BenchNetwork::start(nodes, folder.path()).await?;
+        let mut network = BenchNetwork::start(nodes, folder.path()).await?;
         output.progress("making payers, reserves and signatures");
         let plan = Plan { payments: args.payments as usize, hot: args.hot };
         let payments = load::prepare(&network, plan).await?;
         let units = units::measure(&payments, &folder.path().join("units"))?;
         output.progress(&format!("{} payments", payments.len()));
-        let per_second = args.per_second.map(f64::from);
-        let under_way = args.under_way as usize;
+        network.stop_some(usize::from(args.dead))?;
+        let load = Load {
+            under_way_max: args.under_way as usize,
+            per_second: args.per_second.map(f64::from),
+            clients: usize::from(args.clients),
+        };
         let handles = network.handles();
-        let measured = load::drive(&handles, &payments, under_way, per_second).await?;
+        let before = network.sent_bytes();
+        let measured = load::drive(&handles, &payments, load).await?;
+        let after = network.sent_bytes();
+        let each = |bytes: u64| bytes as f64 / payments.len() as f64;
+        let bytes = Bytes {
+            body: each(payments.iter().map(|payment| payment.to_bytes().len() as u64).sum()),
+            agreement: each(after.0 - before.0),
+            all: each(after.1 - before.1),
+        };
         drop(handles);
         network.stop()?;
-        output.show(&shown(args, &measured, units), text);
+        output.show(&shown(args, &measured, units, bytes), text);
         Ok(())
     })
 }
 
-fn shown(args: &PaymentsArgs, measured: &Measured, units: Units) -> Shown {
+fn shown(args: &PaymentsArgs, measured: &Measured, units: Units, bytes: Bytes) -> Shown {
     let per_second = measured.latencies_ms.len() as f64 / measured.seconds;
     let at = |share: f64| {
         let place = (share * measured.latencies_ms.len() as f64).ceil() as usize;
@@ -110,6 +141,7 @@ fn shown(args: &PaymentsArgs, measured: &Measured, units: Units) -> Shown {
         blocks: measured.blocks,
         blocks_per_second: measured.blocks as f64 / measured.seconds,
         turned_away: measured.turned_away,
+        bytes,
         p50_ms: at(0.5),
         p99_ms: at(0.99),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -122,6 +154,7 @@ fn text(shown: &Shown) -> String {
     let (limit, of_batched) = (shown.limit_per_second, shown.of_batched_ed25519);
     let (blocks, per_block) = (shown.blocks, shown.blocks_per_second);
     let (p50, p99, away) = (shown.p50_ms, shown.p99_ms, shown.turned_away);
+    let Bytes { body, agreement, all } = shown.bytes;
     format!(
         "{payments} payments, {nodes} nodes, {cores} cores: {per_second:.0} a second ({seconds:.2} s)\n\
          limit         {limit:>9.0} a second: verify {verify:.1} + hash {hash:.1} + codec {codec:.1} \
@@ -130,6 +163,7 @@ fn text(shown: &Shown) -> String {
          signatures    {of_batched:>9.2} of batched Ed25519 alone on one core\n\
          blocks        {blocks:>9} with payments, {per_block:.1} a second\n\
          to execution  {p50:>9.0} ms p50, {p99:.0} ms p99\n\
-         turned away   {away:>9}\n"
+         turned away   {away:>9}\n\
+         bytes sent    {all:>9.0} a payment of {body:.0} bytes, {agreement:.0} of them for agreement\n"
     )
 }

@@ -93,6 +93,24 @@ impl BenchNetwork {
         self.nodes.iter().map(|node| node.handle.clone()).collect()
     }
 
+    /// Stops the last nodes, so many.
+    pub fn stop_some(&mut self, count: usize) -> Result<(), Failure> {
+        for node in self.nodes.split_off(self.nodes.len().saturating_sub(count).max(1)) {
+            node.handle.shutdown();
+            node.join()?;
+        }
+        Ok(())
+    }
+
+    /// Bytes that all running nodes have sent to each other: for agreement, and in all.
+    pub fn sent_bytes(&self) -> (u64, u64) {
+        let sent = self.nodes.iter().flat_map(|node| node.handle.sent_bytes());
+        sent.fold((0, 0), |(agreement, all), (channel, bytes)| {
+            let own = if channel == "gossip" { 0 } else { bytes };
+            (agreement + own, all + bytes)
+        })
+    }
+
     /// The bank's account.
     pub fn bank_account(&self) -> Result<AccountId, Reason> {
         self.genesis.accounts().next().map(|(id, _)| id).ok_or(Reason::AccountUnknown)
