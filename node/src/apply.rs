@@ -1,7 +1,8 @@
-//! Applying a final block: execution and everything that follows from it, in one durable commit.
+//! Applying a final block: execution and everything that follows from it, in one durable commit,
+//! during which the core is free.
 
 use tallystick_kernel::{Codec, Reason, TimeMs};
-use tallystick_ledger::execute_with;
+use tallystick_ledger::{StateChange, execute_with};
 use tallystick_proofs::finality::FinalityCertificate;
 use tallystick_proofs::header::Entry;
 use tallystick_proofs::transaction::Transaction;
@@ -12,18 +13,17 @@ use crate::keys;
 use crate::workers::Threads;
 
 impl Core {
-    /// Executes the final block after the head. Its bodies MUST all be here.
+    /// Executes the final block after the head in memory; gives what to write, in one commit. Its
+    /// bodies MUST all be here.
     ///
-    /// Returns [`Reason::RulesUnknown`] after the last block whose rules this program knows.
-    ///
-    /// When it returns an error the state in memory is ahead of the disk: the caller MUST stop the
-    /// process. A restart resumes from the last commit.
-    pub fn apply(
+    /// The caller MUST write the changes, then tell [`Core::applied`]. Until then nobody is told
+    /// what became of the block's transactions. That others may be told meanwhile what the state's
+    /// roots are does no harm: whoever executes the block comes to the same.
+    pub fn execute(
         &mut self,
         block: &Block,
         certificate: Option<&FinalityCertificate>,
-        now: TimeMs,
-    ) -> Result<(), Reason> {
+    ) -> Result<Vec<StateChange>, Reason> {
         self.check_storage()?;
         let transactions = self.transactions(&block.entries)?;
         let executed: Vec<(Entry, &Transaction)> =
@@ -45,14 +45,28 @@ impl Core {
         changes.extend(self.forget(&block.entries, block.header.time));
         changes.extend(self.drop_rivals(&executed));
         self.pool.expire(block.header.time);
-        self.commit(changes)?;
+        Ok(changes)
+    }
+
+    /// Takes note that what [`Core::execute`] gave was written.
+    ///
+    /// Returns [`Reason::RulesUnknown`] after the last block whose rules this program knows. When it
+    /// returns an error the caller MUST stop the process; a restart resumes from the last commit.
+    pub fn applied(
+        &mut self,
+        block: &Block,
+        certificate: Option<&FinalityCertificate>,
+        now: TimeMs,
+    ) -> Result<(), Reason> {
+        self.check_storage()?;
+        self.ending.clear();
         if certificate.is_some() && self.state.governance().sets().count() > self.kept_sets {
             self.keep_set_changes()?;
         }
         self.tip = block.header.clone();
         self.unreported = self.has_unreported()?;
         self.admit_unpooled(now);
-        self.rules.check_known(self.state.governance().rules_version(height + 1))
+        self.rules.check_known(self.state.governance().rules_version(block.header.height + 1))
     }
 
     /// Keeps the receipts of changes of the validator set that have become possible.

@@ -211,8 +211,17 @@ impl<E: Runtime> Applier<E> {
         fetch_bodies(&self.clock, &self.shared, block).await?;
         let finalization = self.finalized.get_finalization(Height::new(height)).await;
         let certificate = finalization.and_then(|found| certificate::convert(&found).ok());
+        let (changes, kv) = {
+            let mut core = self.shared.core();
+            (core.execute(block, certificate.as_ref())?, Arc::clone(&core.kv))
+        };
+        let written = kv.commit(changes);
         let mut core = self.shared.core();
-        core.apply(block, certificate.as_ref(), now(&self.clock))?;
+        if let Err(reason) = written {
+            core.broke();
+            return Err(reason);
+        }
+        core.applied(block, certificate.as_ref(), now(&self.clock))?;
         // Before the engine can ask: the end of an epoch decides who votes two epochs later.
         self.schemes.learn(&core.state)?;
         drop(core);

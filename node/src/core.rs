@@ -82,6 +82,8 @@ pub struct Core {
     stored: Stored,
     /// Being written.
     storing: BTreeSet<Entry>,
+    /// What has ended, while that is being written.
+    pub(crate) ending: BTreeSet<TransactionId>,
     invalid: BTreeMap<Entry, Reason>,
     pub(crate) ancestors: BTreeMap<(u64, [u8; 32]), Arc<Ancestor>>,
     /// Whether a commit failed: then memory may hold what storage does not.
@@ -129,6 +131,7 @@ impl Core {
             acknowledgements,
             stored: Stored::default(),
             storing: BTreeSet::new(),
+            ending: BTreeSet::new(),
             invalid: BTreeMap::new(),
             ancestors: BTreeMap::new(),
             broken: false,
@@ -279,7 +282,7 @@ impl Core {
 
     /// Whether a transaction is stored and waits.
     pub fn is_pending(&self, id: &TransactionId) -> bool {
-        !self.stored.of_id(id).is_empty()
+        !self.stored.of_id(id).is_empty() || self.ending.contains(id)
     }
 
     /// Whether a quorum has stored it.
@@ -316,6 +319,7 @@ impl Core {
                 self.stored.remove(&stored);
             }
             self.acknowledgements.forget(&entry.id);
+            self.ending.insert(entry.id);
         }
         for entry in self.stored.past(block_time) {
             changes.extend(self.end(&entry));
@@ -352,6 +356,7 @@ impl Core {
         }
         self.stored.remove(entry);
         self.acknowledgements.forget(&entry.id);
+        self.ending.insert(entry.id);
         changes
     }
 

@@ -178,7 +178,9 @@ impl NodeHandle {
     /// Where a transaction stands.
     pub fn status(&self, id: &TransactionId) -> TransactionStatus {
         let core = self.shared.core();
-        if let Ok(Some(result)) = archive::result(core.kv.as_ref(), id) {
+        if !core.ending.contains(id)
+            && let Ok(Some(result)) = archive::result(core.kv.as_ref(), id)
+        {
             let reported_in = archive::reported_in(core.kv.as_ref(), result.height).unwrap_or(None);
             return TransactionStatus::Final { result, reported_in };
         }

@@ -75,7 +75,7 @@ impl Shared {
         }
     }
 
-    /// The core. Held for short; of the commits to storage only a final block's happens under it.
+    /// The core. Held for short, and never while a commit to storage is synced.
     pub fn core(&self) -> Guard<'_, Core> {
         lock(&self.core, &self.overlaps)
     }
