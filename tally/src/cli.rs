@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::commands::{bench, doctor, issuer, merchant, receipt, shell, wallet};
+use crate::commands::{bench, doctor, issuer, merchant, operators, receipt, shell, wallet};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Output};
@@ -48,6 +48,8 @@ enum Command {
     Wallet(wallet::WalletArgs),
     /// Look into receipts.
     Receipt(receipt::ReceiptArgs),
+    /// Decide, with a threshold of the operators, who validates and by which rules.
+    Operators(operators::OperatorsArgs),
     /// Measure a running network.
     Bench(bench::BenchArgs),
     /// Say what this machine offers and what a data folder holds.
@@ -95,6 +97,7 @@ fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Merchant(args) => merchant::run(&args, output),
         Command::Wallet(args) => wallet::run(&args, output),
         Command::Receipt(args) => receipt::run(&args, output),
+        Command::Operators(args) => operators::run(&args, output),
         Command::Bench(args) => bench::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, output),
         Command::Completions(args) => {

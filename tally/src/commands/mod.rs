@@ -7,6 +7,7 @@ pub mod issuer;
 pub mod login;
 pub mod merchant;
 pub mod network_file;
+pub mod operators;
 pub mod receipt;
 pub mod shell;
 pub mod wallet;

@@ -5,14 +5,16 @@ use std::path::Path;
 
 use tallystick_crypto::key_store::{KeyAlgorithm, KeyPurpose};
 use tallystick_crypto::{KeyStore as _, PublicKey, SigningKey};
-use tallystick_kernel::limits::GENESIS_BYTES_MAX;
+use tallystick_kernel::limits::{GENESIS_BYTES_MAX, OWNER_KEYS_MAX};
 use tallystick_kernel::{Codec as _, CurrencyCode, DurationMs, Reason};
-use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
+use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Governance, Parameters, ValidatorSet};
+use tallystick_proofs::header::RULES_VERSION_MAX;
 use tallystick_proofs::owners::Owners;
 
 use super::plan::{self, Role, Shape};
 use super::published::NetworkDescription;
 use super::{BASE_PORT, MACHINE_KEY_FILE, UpArgs};
+use crate::commands::operators;
 use crate::data_folder::{DataFolder, create_private, read_bounded, write_atomically};
 use crate::failure::Failure;
 use crate::http::api_keys::{self, ApiKeyEntry};
@@ -129,6 +131,7 @@ struct Keys {
     validators: Vec<PublicKey>,
     bank: PublicKey,
     merchant: PublicKey,
+    operators: Vec<PublicKey>,
 }
 
 impl Keys {
@@ -155,6 +158,9 @@ impl Keys {
             validators: (0..validators).map(validator).collect::<Result<_, _>>()?,
             bank: account("issuer")?,
             merchant: account("merchant")?,
+            operators: (0..validators.min(OWNER_KEYS_MAX))
+                .map(|index| operators::ensure_key(&made(&node_name(index))?, machine_key))
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -254,7 +260,11 @@ fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
         // nodes have found each other, and not an idle interval later.
         time: source::now().before(IDLE_INTERVAL),
         validators: set,
-        accounts: vec![Owners::single(keys.bank), Owners::single(keys.merchant)],
+        accounts: vec![
+            Owners::single(keys.bank),
+            Owners::single(keys.merchant),
+            operators(&keys.operators),
+        ],
         currencies: vec![GenesisCurrency {
             code: CurrencyCode::new(CURRENCY)?,
             exponent: EXPONENT,
@@ -264,7 +274,11 @@ fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
             block_entries_max: 1024,
             idle_interval: IDLE_INTERVAL,
             checkpoint_interval: 64,
-            governance: None,
+            governance: Some(Governance {
+                epoch_blocks: EPOCH_BLOCKS,
+                operators: OPERATORS as u64,
+                rules_version: RULES_VERSION_MAX,
+            }),
         },
     };
     genesis.check()?;
@@ -272,7 +286,18 @@ fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
     Ok(genesis)
 }
 
+/// As many of the nodes' operators as validators must agree.
+fn operators(keys: &[PublicKey]) -> Owners {
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
+    let faults = keys.len().saturating_sub(1) / 3;
+    Owners { threshold: u16::try_from(keys.len() - faults).unwrap_or(u16::MAX), keys }
+}
+
+/// More than two hours of an idle network.
+const EPOCH_BLOCKS: u64 = 4096;
 const IDLE_INTERVAL: DurationMs = DurationMs::seconds(2);
 // Places in the genesis file's list of accounts.
 const BANK: usize = 0;
 const MERCHANT: usize = 1;
+const OPERATORS: usize = 2;

@@ -15,6 +15,7 @@ mod manners;
 mod manual;
 mod namespaces;
 mod network;
+mod operators;
 mod pages;
 mod payment;
 mod planted_secrets;

@@ -1,0 +1,62 @@
+//! What the operators of a running network decide, from drafting to the final decision.
+
+use crate::network::Network;
+use crate::world::{World, refused, tally};
+
+fn shown(arguments: &[&str]) -> serde_json::Value {
+    let arguments = [arguments, &["--output", "json"]].concat();
+    serde_json::from_str(&tally(&arguments)).unwrap()
+}
+
+#[test]
+fn a_threshold_of_operators_replaces_a_validator_and_one_less_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = Network::up(folder.path(), &["--validators", "4"]);
+    let world = World::of(folder.path());
+    let machine_key = world.path("machine.key");
+    let keys = |node: &str| {
+        let made = shown(&[
+            "operators",
+            "keys",
+            "--data",
+            &world.path(node),
+            "--machine-key",
+            &machine_key,
+        ]);
+        assert_ne!(made["validator"], made["operator"]);
+        made["validator"].as_str().unwrap().to_owned()
+    };
+    let validators = ["node-0", "node-1", "node-2", "newcomer"].map(keys);
+    assert_eq!(keys("newcomer"), validators[3], "what is there stays");
+    let (file, genesis) = (world.path("change.tally"), world.path("genesis.tally"));
+    let mut draft = vec!["operators", "validators", "--genesis", &genesis, "--out", &file];
+    draft.extend(validators.iter().map(String::as_str));
+    let drafted = shown(&draft);
+    assert_eq!(drafted["action"], "validators_change");
+    assert_eq!(drafted["validators"].as_array().unwrap().len(), 4);
+    let described = world.path("network.toml");
+    let submit = ["operators", "submit", &file, "--network", &described];
+    let sign = |node: &str| {
+        let node = world.path(node);
+        let key = ["--machine-key", &machine_key];
+        let signed = shown(&[&["operators", "sign", &file, "--data", &node], &key[..]].concat());
+        signed["signers"].as_array().unwrap().len()
+    };
+    assert_eq!((sign("node-0"), sign("node-1"), sign("node-1")), (1, 2, 2));
+    assert_eq!(refused(&submit, "signature_missing"), 1);
+    assert_eq!(sign("newcomer"), 3);
+    assert_eq!(refused(&submit, "not_owner"), 1);
+    tally(&draft);
+    assert_eq!((sign("node-0"), sign("node-1"), sign("node-3")), (1, 2, 3));
+    assert_eq!(shown(&submit)["action"], "validators_change");
+    tally(&draft);
+    assert_eq!((sign("node-0"), sign("node-1"), sign("node-3")), (1, 2, 3));
+    assert_eq!(refused(&submit, "change_pending"), 1);
+    let rules = ["operators", "rules", "--rules", "3", "--height", "9", "--genesis", &genesis];
+    tally(&[&rules[..], &["--out", &file]].concat());
+    assert_eq!((sign("node-0"), sign("node-1"), sign("node-2")), (1, 2, 3));
+    assert_eq!(refused(&submit, "activation_too_soon"), 1);
+    let twice = [&draft[..], &[&validators[0]]].concat();
+    assert_eq!(refused(&twice, "validators_malformed"), 1);
+    drop(network);
+}
