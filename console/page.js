@@ -11,10 +11,11 @@ document.addEventListener("click", async (event) => {
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
     if (said) said.textContent = "Copied.";
+    button.dataset.copied = "yes";
   } catch {
     if (said) said.textContent = "Copying is not allowed here.";
+    button.dataset.copied = "no";
   }
-  button.dataset.copied = "";
   setTimeout(() => {
     delete button.dataset.copied;
     if (said) said.textContent = "";

@@ -1,16 +1,15 @@
-// Light, dark, or as the system says; the choice stays in this browser. Loaded before the page is
-// drawn, so that it never flashes in the wrong colours.
+// Light, dark, or as the system says; the choice stays in this browser, in a cookie: cookies know no
+// ports, so all roles of one host are shown alike. Loaded before the page is drawn, so that it never
+// flashes in the wrong colours.
 
-const KEY = "tallystick-theme";
+const NAME = "tally_theme";
+const YEAR = 365 * 24 * 60 * 60;
 const root = document.documentElement;
 
 function stored() {
-  try {
-    const theme = localStorage.getItem(KEY);
-    return theme === "light" || theme === "dark" ? theme : null;
-  } catch {
-    return null;
-  }
+  const pairs = document.cookie.split("; ").map((pair) => pair.split("="));
+  const theme = pairs.find(([name]) => name === NAME)?.[1];
+  return theme === "light" || theme === "dark" ? theme : null;
 }
 
 function apply(theme) {
@@ -33,11 +32,8 @@ document.addEventListener("DOMContentLoaded", () => {
   tell();
   button.addEventListener("click", () => {
     const theme = isDark() ? "light" : "dark";
-    try {
-      localStorage.setItem(KEY, theme);
-    } catch {
-      // Without storage the choice lasts as long as the page.
-    }
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `${NAME}=${theme}; Path=/; SameSite=Strict; Max-Age=${YEAR}${secure}`;
     apply(theme);
     tell();
   });

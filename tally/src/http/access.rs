@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodFilter, on};
 use tallystick_api::Problem;
 use tallystick_api::log_level::LogLevel;
-use tallystick_api::operation::{Access, Method, Operation};
+use tallystick_api::operation::{Method, Operation};
 use tallystick_api::operations;
 use tallystick_api::trace_context::{self, TRACEPARENT_HEADER};
 use tallystick_kernel::{DurationMs, Reason};
@@ -27,6 +27,7 @@ use super::problem::Refusal;
 use super::rate_limit::Standing;
 use super::request::JsonBody;
 use super::request_id;
+use super::visitor::VisitorKind;
 use crate::metrics::{Metrics, OPENMETRICS};
 use crate::source;
 use crate::telemetry::log_level;
@@ -240,10 +241,11 @@ impl Guard {
 
     /// A visitor who is not logged in is led to the page where one logs in.
     fn refuse(&self, refusal: Refusal) -> Response {
-        let is_visitor = matches!(self.operation.access, Access::Visitor | Access::VisitorScope(_));
-        let logs_in =
-            is_visitor && refusal.reason() == Reason::Unauthenticated && !self.operation.streams;
-        if logs_in { Redirect::to("/").into_response() } else { refusal.into_response() }
+        let logs_in = refusal.reason() == Reason::Unauthenticated && !self.operation.streams;
+        match VisitorKind::of(self.operation.access).filter(|_| logs_in) {
+            Some(visitor) => Redirect::to(visitor.login()).into_response(),
+            None => refusal.into_response(),
+        }
     }
 }
 

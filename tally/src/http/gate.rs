@@ -20,7 +20,7 @@ use super::api_keys::ApiKeys;
 use super::idempotency::Answers;
 use super::problem::Refusal;
 use super::rate_limit::{RateLimit, Standing};
-use super::visitor::{self, Visit};
+use super::visitor::{self, Visit, VisitorKind};
 use crate::metrics::Metrics;
 
 /// A boxed future, as traits behind `dyn` need it.
@@ -53,9 +53,6 @@ pub struct Gate {
     /// The role's address as clients write it, such as `http://127.0.0.1:7401`: what DPoP proofs
     /// must name.
     pub public_url: String,
-    /// The name of the cookie that holds a visitor's session. Cookies know no ports, so each role
-    /// has a name of its own.
-    pub cookie: &'static str,
     /// The keys of operators and tills.
     pub api_keys: ApiKeys,
     /// Needed where an endpoint asks for a session.
@@ -143,7 +140,6 @@ impl Default for Gate {
     fn default() -> Self {
         Gate {
             public_url: String::new(),
-            cookie: "tally_session",
             api_keys: ApiKeys::default(),
             sessions: None,
             replays: None,
@@ -218,7 +214,9 @@ impl Gate {
         caller: &mut Caller,
         now: TimeMs,
     ) -> Result<(), Reason> {
-        let token = visitor::cookie(headers, self.cookie).ok_or(Reason::Unauthenticated)?;
+        let kind = VisitorKind::of(access).ok_or(Reason::Internal)?;
+        let name = kind.cookie(&self.public_url);
+        let token = visitor::cookie(headers, &name).ok_or(Reason::Unauthenticated)?;
         match (self.subject(token, now).await?, access) {
             (Subject::Holder(holder), Access::Visitor) => caller.holder = Some(holder),
             (Subject::Key(name), Access::VisitorScope(scope)) => {

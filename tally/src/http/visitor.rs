@@ -7,12 +7,69 @@
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
 use subtle::ConstantTimeEq as _;
+use tallystick_api::operation::Access;
 use tallystick_kernel::{DurationMs, LabelledHash, Reason, hex};
 
 /// The header that carries the token of the form where a script makes the request.
 pub const FORM_TOKEN_HEADER: &str = "X-Form-Token";
 /// The field that carries it in a form.
 pub const FORM_TOKEN_FIELD: &str = "form_token";
+
+/// Whose session a cookie holds. Cookies know no ports, and one browser may have a session of each
+/// kind at each network: the name of a cookie tells the kind and the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VisitorKind {
+    /// A holder, who logged in with a password.
+    Holder,
+    /// An operator of the issuer, with an API key.
+    Operator,
+    /// A till of the merchant, with an API key.
+    Till,
+}
+
+impl VisitorKind {
+    /// All kinds.
+    pub const ALL: [VisitorKind; 3] =
+        [VisitorKind::Holder, VisitorKind::Operator, VisitorKind::Till];
+
+    /// Who visits an endpoint; none where nobody does.
+    pub fn of(access: Access) -> Option<VisitorKind> {
+        match access {
+            Access::Visitor => Some(VisitorKind::Holder),
+            Access::VisitorScope("charges") => Some(VisitorKind::Till),
+            Access::VisitorScope(_) => Some(VisitorKind::Operator),
+            _ => None,
+        }
+    }
+
+    /// The page where one logs in.
+    pub const fn login(self) -> &'static str {
+        match self {
+            VisitorKind::Holder | VisitorKind::Till => "/",
+            VisitorKind::Operator => "/operator/login",
+        }
+    }
+
+    /// The name of the cookie at the role with this address. Where the role is served by TLS, the
+    /// prefix `__Host-` keeps other hosts of the domain from setting it (RFC 6265bis, 4.1.3.2).
+    pub fn cookie(self, public_url: &str) -> String {
+        let (prefix, rest) = match public_url.split_once("://") {
+            Some(("https", rest)) => ("__Host-", rest),
+            Some((_, rest)) => ("", rest),
+            None => ("", public_url),
+        };
+        let name = match self {
+            VisitorKind::Holder => "holder",
+            VisitorKind::Operator => "operator",
+            VisitorKind::Till => "till",
+        };
+        let port = rest.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+        match port {
+            Some(port) => format!("{prefix}tally_{name}_{port}"),
+            None => format!("{prefix}tally_{name}"),
+        }
+    }
+}
 
 /// A visit: the session's form token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +160,17 @@ mod tests {
         assert_eq!(visit.check_form(&headers, b""), Ok(()));
         headers.insert("Sec-Fetch-Site", HeaderValue::from_static("cross-site"));
         assert_eq!(visit.check_form(&headers, body.as_bytes()), Err(Reason::Forbidden));
+    }
+
+    #[test]
+    fn each_kind_of_session_has_a_cookie_of_its_own_at_each_port() {
+        let mut names = std::collections::BTreeSet::new();
+        for url in ["http://127.0.0.1:7401", "http://[::1]:8401", "https://pay.example"] {
+            names.extend(VisitorKind::ALL.map(|kind| kind.cookie(url)));
+        }
+        assert_eq!(names.len(), 9);
+        assert!(names.contains("tally_holder_7401") && names.contains("tally_till_8401"));
+        assert!(names.contains("__Host-tally_operator"), "{names:?}");
     }
 
     #[test]

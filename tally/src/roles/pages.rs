@@ -21,7 +21,7 @@ use crate::console::pages::holder::Stage;
 use crate::console::pages::missing::missing;
 use crate::http::api_keys::ApiKeys;
 use crate::http::gate::Subject;
-use crate::http::visitor::{self, Visit};
+use crate::http::visitor::{self, Visit, VisitorKind};
 use crate::http::{Caller, Refusal, Routes};
 use crate::source;
 use crate::stored::StoredSessions;
@@ -109,11 +109,16 @@ async fn file(
 pub const COOKIE_LIFE: DurationMs = SESSION_LIFE;
 
 /// Leads to `address` with a session's cookie, or without it when there is no token.
-pub fn enter(gate: &Visits, token: Option<&str>, address: &str) -> Result<Response, Reason> {
+pub fn enter(
+    visits: &Visits,
+    kind: VisitorKind,
+    token: Option<&str>,
+    address: &str,
+) -> Result<Response, Reason> {
     let mut response = Redirect::to(address).into_response();
     let life = if token.is_some() { COOKIE_LIFE } else { DurationMs(0) };
-    let headers = response.headers_mut();
-    visitor::keep(headers, gate.cookie, token.unwrap_or_default(), life, &gate.public_url)?;
+    let (headers, url) = (response.headers_mut(), &visits.public_url);
+    visitor::keep(headers, &kind.cookie(url), token.unwrap_or_default(), life, url)?;
     Ok(response)
 }
 
@@ -123,7 +128,7 @@ pub struct KeyForm {
     key: String,
 }
 
-/// Begins the visit of whoever has a key of this scope, and leads them to `address`.
+/// Begins the visit of whoever has a key for this access, and leads them to `address`.
 ///
 /// Returns [`Reason::Forbidden`] for a form of another site's and for a key without the scope, and
 /// [`Reason::Unauthenticated`] for a key that is not known.
@@ -132,25 +137,29 @@ pub async fn enter_with_key(
     sessions: &StoredSessions,
     headers: &HeaderMap,
     form: &KeyForm,
-    scope: &str,
+    access: Access,
     address: &str,
 ) -> Result<Response, Reason> {
     check_site(headers)?;
+    let (Access::VisitorScope(scope), Some(kind)) = (access, VisitorKind::of(access)) else {
+        return Err(Reason::Internal);
+    };
     let name = visits.api_keys.check(form.key.trim(), scope)?.to_owned();
     let (token, _) = sessions.begin(&Subject::Key(name), source::now()).await?;
-    enter(visits, Some(&token), address)
+    enter(visits, kind, Some(&token), address)
 }
 
 /// Ends a visit, of whichever kind.
 pub async fn leave(
     visits: &Visits,
+    kind: VisitorKind,
     sessions: &StoredSessions,
     headers: &HeaderMap,
 ) -> Result<Response, Reason> {
-    if let Some(token) = visitor::cookie(headers, visits.cookie) {
+    if let Some(token) = visitor::cookie(headers, &kind.cookie(&visits.public_url)) {
         sessions.end(token).await?;
     }
-    enter(visits, None, "/")
+    enter(visits, kind, None, kind.login())
 }
 
 /// What a role's pages need of its configuration.
@@ -160,8 +169,6 @@ pub struct Visits {
     pub links: Links,
     /// The role's own address.
     pub public_url: String,
-    /// The name of the cookie.
-    pub cookie: &'static str,
     /// The keys with which one may log in.
     pub api_keys: ApiKeys,
 }

@@ -12,6 +12,8 @@ use crate::console::layout::Links;
 use crate::data_folder::{DataFolder, read_bounded, write_atomically};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::roles::issuer::config::{DEMO_HOLDER, DEMO_PASSWORD_FILE, OPERATOR_KEY_FILE};
+use crate::roles::merchant::TILL_KEY_FILE;
 
 /// The public description of a network; wallets and tills read it.
 pub const NETWORK_FILE: &str = "network.toml";
@@ -149,8 +151,11 @@ pub fn show(
             text.push_str(&format!("{role:<13}{pid:>8}{ready:>9}  {address:<22}{data}\n"));
         }
         text.push_str(&format!("\nready after {} ms: {}\n", up.ready_ms, startup.line()));
-        text.push_str("Ctrl-C stops everything\n");
-        text.push_str(&format!("the network in a browser: {}\n", up.pages.network));
+        text.push_str(&format!("\n{:<34}log in with\n", "page"));
+        for login in logins(folder.path(), &up.pages) {
+            text.push_str(&format!("{:<34}{}\n", login.page, login.with));
+        }
+        text.push_str("\nCtrl-C stops everything\n");
         text.push_str(&next_command(folder.path()));
         text
     });
@@ -172,6 +177,29 @@ fn up<'a>(network: &'a Network, children: &'a [Running], startup: &'a Startup) -
         roles: children.iter().enumerate().map(process).collect(),
         pages: network.shape.pages(),
     }
+}
+
+/// A page, and what one logs in with.
+struct Login {
+    page: String,
+    with: String,
+}
+
+/// The pages of a network. The files are named and never shown: who may read them may log in.
+fn logins(folder: &Path, pages: &Links) -> Vec<Login> {
+    let file = |name: &str| folder.join(name).display().to_string();
+    let key = |role: &str, name: &str| format!("the key in {}", file(&format!("{role}/{name}")));
+    let password = file(DEMO_PASSWORD_FILE);
+    let page = |page: String, with: String| Login { page, with };
+    vec![
+        page(pages.network.clone(), "nothing: the network".to_owned()),
+        page(
+            format!("{}/holder", pages.issuer),
+            format!("the name {DEMO_HOLDER} and the password in {password}"),
+        ),
+        page(format!("{}/operator", pages.issuer), key("issuer", OPERATOR_KEY_FILE)),
+        page(format!("{}/till", pages.merchant), key("merchant", TILL_KEY_FILE)),
+    ]
 }
 
 fn next_command(folder: &Path) -> String {

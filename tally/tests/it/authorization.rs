@@ -77,7 +77,7 @@ impl Keys {
     }
 
     /// Who may not call an operation of a role.
-    fn strangers(&self, role: &str, operation: &Operation) -> Vec<Stranger> {
+    fn strangers(&self, role: &str, url: &str, operation: &Operation) -> Vec<Stranger> {
         let access = operation.access;
         let of = |name, headers, status| Stranger { name, headers, status };
         let nobody = || of("nobody", HeaderMap::new(), StatusCode::UNAUTHORIZED);
@@ -122,8 +122,8 @@ impl Keys {
                     of("nobody", HeaderMap::new(), status),
                     of("a key in place of a cookie", bearer(&self.till), status),
                     of("a session in place of a cookie", bearer(&self.session), status),
-                    of("a forged cookie", cookies("tls_unknown"), status),
-                    of("a session of another kind", cookies(other), status),
+                    of("a forged cookie", cookies(url, "tls_unknown"), status),
+                    of("a session of another kind", cookies(url, other), status),
                 ]
             }
         }
@@ -141,8 +141,8 @@ async fn visit(address: &str, key: &str) -> String {
     rest.split(';').next().unwrap().to_owned()
 }
 
-fn cookies(token: &str) -> HeaderMap {
-    let text = format!("tally_issuer={token}; tally_merchant={token}");
+fn cookies(url: &str, token: &str) -> HeaderMap {
+    let text = crate::pages::cookies(url, token);
     HeaderMap::from_iter([(reqwest::header::COOKIE, HeaderValue::from_str(&text).unwrap())])
 }
 
@@ -172,13 +172,14 @@ async fn every_endpoint_refuses_everyone_who_may_not_call_it() {
     let mut uncovered = Vec::new();
     for (role, operations) in served() {
         let address = network.address(if role == "node" { "node-0" } else { role });
+        let address = format!("http://{address}");
         for operation in &operations {
-            let strangers = keys.strangers(role, operation);
+            let strangers = keys.strangers(role, &address, operation);
             if strangers.is_empty() && operation.access != Access::Public {
                 uncovered.push(format!("{role} {}\n", operation.row()));
             }
             for stranger in strangers {
-                let url = format!("http://{address}{}", path(operation));
+                let url = format!("{address}{}", path(operation));
                 let method = Method::from_bytes(operation.method.name().as_bytes()).unwrap();
                 let request = http.request(method, &url).headers(stranger.headers);
                 let request = request.header("Idempotency-Key", "sweep").body("{}");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tallystick_api::Bytes;
 use tallystick_crypto::SigningKey;
 use tallystick_crypto::standard_signature::StandardKey;
+use tallystick_tally::http::visitor::VisitorKind;
 
 use crate::network::{Network, run};
 
@@ -35,6 +36,11 @@ impl World {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap().trim().to_owned()
     }
 
+    /// Cookies of every kind of session at a role, all with this token.
+    pub fn cookies(&self, role: &str, token: &str) -> String {
+        cookies(&self.at(role, ""), token)
+    }
+
     /// Asks for a page.
     pub async fn get(&self, role: &str, path: &str, cookie: &str) -> Response {
         let request = self.client.get(self.at(role, path)).header(COOKIE, cookie);
@@ -61,6 +67,37 @@ impl World {
         let page = page.text().await.unwrap();
         let (_, rest) = page.split_once("name=\"form_token\" value=\"").unwrap();
         (cookie, rest.split('"').next().unwrap().to_owned())
+    }
+}
+
+/// Cookies of every kind of session at the role with this address, all with this token.
+pub fn cookies(url: &str, token: &str) -> String {
+    VisitorKind::ALL.map(|kind| format!("{}={token}", kind.cookie(url))).join("; ")
+}
+
+#[tokio::test]
+async fn a_holder_an_operator_and_a_till_are_logged_in_side_by_side_in_one_browser() {
+    let world = World::new();
+    let password = format!("name=demo&password={}", world.file("demo.password"));
+    let (holder, form) = world.log_in("issuer", "/login", password).await;
+    let operator = format!("key={}", world.file("issuer/operator.key"));
+    let (operator, _) = world.log_in("issuer", "/operator/login", operator).await;
+    let till = format!("key={}", world.file("merchant/till.key"));
+    let (till, _) = world.log_in("merchant", "/login", till).await;
+    // A browser keeps one value for each name, whatever the port.
+    let names: std::collections::BTreeSet<&str> =
+        [&holder, &operator, &till].iter().filter_map(|it| it.split('=').next()).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    let all = [holder, operator, till].join("; ");
+    let pages = [("issuer", "/holder"), ("issuer", "/operator"), ("merchant", "/till")];
+    for (role, path) in pages {
+        assert_eq!(world.get(role, path, &all).await.status(), StatusCode::OK, "{path}");
+    }
+    // Who leaves ends one of them.
+    world.post("issuer", "/logout", &all, format!("form_token={form}")).await;
+    let after = [StatusCode::SEE_OTHER, StatusCode::OK, StatusCode::OK];
+    for ((role, path), status) in pages.into_iter().zip(after) {
+        assert_eq!(world.get(role, path, &all).await.status(), status, "{path}");
     }
 }
 
@@ -94,11 +131,15 @@ async fn pages_go_out_with_a_policy_that_forbids_what_they_do_not_hold() {
 #[tokio::test]
 async fn whoever_is_not_logged_in_is_led_to_the_login() {
     let world = World::new();
-    for (role, path) in [("issuer", "/holder"), ("issuer", "/operator"), ("merchant", "/till")] {
-        for cookie in ["", "tally_issuer=tls_x; tally_merchant=tls_x"] {
-            let answer = world.get(role, path, cookie).await;
+    for (role, path, login) in [
+        ("issuer", "/holder", "/"),
+        ("issuer", "/operator", "/operator/login"),
+        ("merchant", "/till", "/"),
+    ] {
+        for cookie in [String::new(), world.cookies(role, "tls_x")] {
+            let answer = world.get(role, path, &cookie).await;
             assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{role} {path}");
-            assert_eq!(answer.headers()[LOCATION], "/");
+            assert_eq!(answer.headers()[LOCATION], login);
         }
     }
     let wrong = world.post("merchant", "/login", "", "key=tlk_wrong".to_owned()).await;

@@ -18,6 +18,7 @@ use tallystick_tally::source;
 
 use crate::collector::Collector;
 use crate::network::{Network, run};
+use crate::pages::cookies;
 use crate::world::World;
 
 const PAN: &str = "4539578763621486";
@@ -278,7 +279,10 @@ async fn sweep(search: &mut Search, network: &Network, keys: &Keys) {
                 let request = request.bearer_auth(keys.fitting(operation.access));
                 let request = request.header("Idempotency-Key", source::idempotency_key().unwrap());
                 let request = request.header("DPoP", format!("{PAN}.{PAN}.{PAN}"));
-                let request = request.header(COOKIE, format!("tally_issuer={PAN}; pan={PAN}"));
+                let request = request.header(
+                    COOKIE,
+                    format!("{}; pan={PAN}", cookies(&format!("http://{address}"), PAN)),
+                );
                 let request = request.header("traceparent", format!("00-{PAN}{PAN}-{PAN}-01"));
                 let request = request.header("User-Agent", PAN).header("Last-Event-ID", PAN);
                 let (status, text) = search.send(operation.path, request).await;

@@ -179,7 +179,6 @@ impl Issuer {
             visits: Visits {
                 links: config.console.clone(),
                 public_url: format!("http://{}", config.listen),
-                cookie: "tally_issuer",
                 api_keys: ApiKeys::new(config.api_keys.clone())?,
             },
             config,
@@ -288,7 +287,6 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             sessions: Some(Arc::new(app.sessions.clone())),
             replays: Some(Arc::new(StoredReplays::new(app.store.clone()))),
             answers: Some(Arc::new(app.answers.clone())),
-            cookie: app.visits.cookie,
             metrics,
             ..Gate::default()
         };

@@ -20,6 +20,7 @@ use crate::console::pages::operator::{
     self, CertificateEntry, HolderEntry, OperatorView, SettlementEntry,
 };
 use crate::http::idempotency::WriteKey;
+use crate::http::visitor::VisitorKind;
 use crate::http::{Caller, Refusal, Routes};
 use crate::roles::pages::{self, KeyForm, form_token, stage};
 use crate::source;
@@ -95,12 +96,12 @@ fn login_page(app: &Issuer, refused: Option<Reason>) -> Response {
 
 async fn enter(State(app): State<App>, headers: HeaderMap, Form(form): Form<KeyForm>) -> Response {
     let entered =
-        pages::enter_with_key(&app.visits, &app.sessions, &headers, &form, "list", "/operator");
+        pages::enter_with_key(&app.visits, &app.sessions, &headers, &form, OPERATOR, "/operator");
     entered.await.unwrap_or_else(|reason| login_page(&app, Some(reason)))
 }
 
 async fn leave(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
-    Ok(pages::leave(&app.visits, &app.sessions, &headers).await?)
+    Ok(pages::leave(&app.visits, VisitorKind::Operator, &app.sessions, &headers).await?)
 }
 
 async fn page(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {

@@ -17,6 +17,7 @@ use crate::console::money::Money;
 use crate::console::pages::account::Holding;
 use crate::console::pages::holder::{self, HolderView, PaymentEntry};
 use crate::console::pages::login::{LoginView, login};
+use crate::http::visitor::VisitorKind;
 use crate::http::{Caller, Refusal, Routes};
 use crate::roles::pages::{self, form_token};
 
@@ -95,13 +96,15 @@ async fn enter(
 ) -> Result<Response, Refusal> {
     pages::check_site(&headers)?;
     match holders::log_in(&app, form.name.clone(), form.password).await {
-        Ok((_, token, _)) => Ok(pages::enter(&app.visits, Some(&token), "/holder")?),
+        Ok((_, token, _)) => {
+            Ok(pages::enter(&app.visits, VisitorKind::Holder, Some(&token), "/holder")?)
+        }
         Err(refusal) => Ok(login_page(&app, Some(refusal.reason()))),
     }
 }
 
 async fn leave(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
-    Ok(pages::leave(&app.visits, &app.sessions, &headers).await?)
+    Ok(pages::leave(&app.visits, VisitorKind::Holder, &app.sessions, &headers).await?)
 }
 
 async fn holder_page(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {

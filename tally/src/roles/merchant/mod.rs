@@ -159,7 +159,6 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
         let visits = Visits {
             links: config.console,
             public_url: format!("http://{listen}"),
-            cookie: "tally_merchant",
             api_keys: ApiKeys::new(config.api_keys)?,
         };
         let metrics = Metrics::default();
@@ -182,7 +181,6 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             api_keys: visits.api_keys,
             sessions: Some(Arc::new(app.sessions.clone())),
             answers: Some(Arc::new(app.answers.clone())),
-            cookie: visits.cookie,
             metrics,
             ..Gate::default()
         };

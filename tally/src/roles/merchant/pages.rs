@@ -20,6 +20,7 @@ use crate::console::money::Money;
 use crate::console::pages::login::{LoginView, login};
 use crate::console::pages::till::{self, ChargeEntry, TillView};
 use crate::http::idempotency::WriteKey;
+use crate::http::visitor::VisitorKind;
 use crate::http::{Caller, Refusal, Routes};
 use crate::qr;
 use crate::roles::pages::{self, KeyForm, form_token};
@@ -83,13 +84,12 @@ fn login_page(app: &Merchant, refused: Option<Reason>) -> Response {
 }
 
 async fn enter(State(app): State<App>, headers: HeaderMap, Form(form): Form<KeyForm>) -> Response {
-    let entered =
-        pages::enter_with_key(&app.visits, &app.sessions, &headers, &form, "charges", "/till");
+    let entered = pages::enter_with_key(&app.visits, &app.sessions, &headers, &form, TILL, "/till");
     entered.await.unwrap_or_else(|reason| login_page(&app, Some(reason)))
 }
 
 async fn leave(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
-    Ok(pages::leave(&app.visits, &app.sessions, &headers).await?)
+    Ok(pages::leave(&app.visits, VisitorKind::Till, &app.sessions, &headers).await?)
 }
 
 async fn till_page(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
