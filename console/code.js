@@ -65,7 +65,7 @@ function begin(section) {
     find("text").dataset.copy = made.code;
     for (const each of [picture, left, actions]) each.hidden = false;
     for (const each of [form, find("hint")]) each.hidden = true;
-    say(made.amount ? `For ${made.amount} exactly. Pays once.` : "Pays once.");
+    say(made.amount ? `For ${made.amount} exactly. Pays once.` : "For any amount. Pays once.");
     const ends = performance.now() + made.lives_ms;
     clearInterval(ticking);
     paidBefore = newestPayment();
@@ -114,8 +114,13 @@ async function sign(key, toBeSigned) {
 
 async function post(address, body, formToken) {
   const headers = { "Content-Type": "application/json", "X-Form-Token": formToken };
-  const answer = await fetch(address, { method: "POST", headers, body: JSON.stringify(body) });
-  const said = await answer.json();
+  const request = { method: "POST", headers, body: JSON.stringify(body), redirect: "manual" };
+  const answer = await fetch(address, request).catch(() => {
+    throw new Error("The issuer cannot be reached just now. Try again in a moment.");
+  });
+  // Whoever is not logged in any longer is led to the login.
+  if (answer.type === "opaqueredirect") throw new Error("You are logged out. Load the page again to log in.");
+  const said = await answer.json().catch(() => ({}));
   if (!answer.ok) {
     const error = new Error(said.detail ?? said.title ?? "No code can be made now.");
     throw Object.assign(error, { code: said.code });

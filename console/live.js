@@ -2,6 +2,7 @@
 // its marked parts are put in place of the old ones. What is drawn is drawn in one place, the server.
 
 const AGAIN_AFTER = 1000;
+const ANEW_AFTER = 10_000;
 
 // Follows the events that `source` names in `data-live`; `drawn` is told of each new part.
 export function follow(source, drawn) {
@@ -28,14 +29,22 @@ export function follow(source, drawn) {
     isWaiting = false;
   };
 
-  const events = new EventSource(source.dataset.live);
-  events.addEventListener("open", () => {
-    show("on", "live");
-    // What happened between the drawing of the page and now is in no event.
-    refresh();
-  });
-  events.addEventListener("error", () => show("off", "reconnecting"));
-  events.addEventListener("message", refresh);
+  let events = null;
+  const connect = () => {
+    events = new EventSource(source.dataset.live);
+    events.addEventListener("open", () => {
+      show("on", "live");
+      // What happened between the drawing of the page and now is in no event.
+      refresh();
+    });
+    events.addEventListener("error", () => {
+      show("off", "reconnecting");
+      // A stream that was refused, such as one that would go too far back, is begun anew.
+      if (events.readyState === EventSource.CLOSED) setTimeout(connect, ANEW_AFTER);
+    });
+    events.addEventListener("message", refresh);
+  };
+  connect();
   addEventListener("pagehide", () => events.close());
 }
 

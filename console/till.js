@@ -77,8 +77,12 @@ function begin(till) {
   // The text of the code in a picture; throws what the server says otherwise.
   async function decode(picture) {
     const headers = { "Content-Type": picture.type, "X-Form-Token": till.dataset.formToken };
-    const answer = await fetch(ADDRESS, { method: "POST", headers, body: picture });
-    const said = await answer.json();
+    const request = { method: "POST", headers, body: picture, redirect: "manual" };
+    const answer = await fetch(ADDRESS, request).catch(() => {
+      throw new Error("The merchant's server cannot be reached just now. Try again in a moment.");
+    });
+    if (answer.type === "opaqueredirect") throw new Error("You are logged out. Load the page again to log in.");
+    const said = await answer.json().catch(() => ({}));
     if (!answer.ok) throw new Error(said.detail ?? said.title ?? "The picture cannot be read.");
     return said.code;
   }

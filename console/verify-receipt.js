@@ -1,6 +1,6 @@
 // "Verify in this page": fetches the bytes of a receipt, and shows each step of its verification.
 
-import { bech32m, STEPS, verify } from "./receipt.js";
+import { bech32m, readGenesis, STEPS, verify } from "./receipt.js";
 
 const part = document.querySelector("[data-verify]");
 const start = part?.querySelector("[data-verify-start]");
@@ -12,6 +12,9 @@ start?.addEventListener("click", async () => {
   const items = showSteps();
   try {
     const [receipt, genesis] = await Promise.all([bytesOf(part.dataset.verify), genesisBytes()]);
+    await readGenesis(genesis).catch(() => {
+      throw new Error("the file that was chosen is no genesis file of a network");
+    });
     const proven = await verify(receipt, genesis, (number, outcome, detail) => {
       items[number].item.className = `step step-${outcome}`;
       items[number].detail.textContent = detail;
@@ -71,7 +74,9 @@ async function genesisBytes() {
 }
 
 async function bytesOf(address) {
-  const answer = await fetch(address);
+  const answer = await fetch(address).catch(() => {
+    throw new Error("the server cannot be reached just now");
+  });
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
   return new Uint8Array(await answer.arrayBuffer());
 }

@@ -118,10 +118,11 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyFault> {
         let path = error.path().to_string();
         let is_data = error.inner().is_data();
         let field = (is_data && path != ".").then_some(path);
-        BodyFault {
-            field: field.filter(|path| is_name(path)),
-            cause: without_values(&error.into_inner().to_string()),
-        }
+        let field = field.filter(|path| is_name(path));
+        let said = without_values(&error.into_inner().to_string());
+        // Lines and columns are of use where the JSON is broken, and nowhere else.
+        let cause = if is_data { without_place(&said).to_owned() } else { said };
+        BodyFault { field, cause }
     })?;
     json.end().map_err(|error| BodyFault { field: None, cause: error.to_string() })?;
     Ok(value)
@@ -146,6 +147,11 @@ fn without_values(said: &str) -> String {
         };
     }
     said.to_owned()
+}
+
+/// What serde says, without where it says it is.
+fn without_place(said: &str) -> &str {
+    said.rsplit_once(" at line ").map_or(said, |(said, _)| said)
 }
 
 /// Whether a path could be one of ours: words, dots and places in lists.

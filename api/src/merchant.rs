@@ -29,6 +29,7 @@ pub struct Merchant {
 #[serde(deny_unknown_fields)]
 pub struct ChargeRequest {
     /// The payment code as the till read it.
+    #[schema(max_length = 12_000)]
     pub code: String,
     /// The currency.
     #[serde(with = "json::text")]
@@ -38,7 +39,9 @@ pub struct ChargeRequest {
     #[serde(with = "json::amount")]
     #[schema(value_type = text_schema::MinorUnitsText)]
     pub amount: Amount,
-    /// The merchant's own order or invoice text; only a salted hash of it leaves the merchant.
+    /// The merchant's own order or invoice text, at most 256 bytes; only a salted hash of it leaves
+    /// the merchant.
+    #[schema(max_length = 256)]
     pub order: String,
 }
 

@@ -72,7 +72,8 @@ fn parameters(operation: &Operation) -> Vec<Value> {
             "in": "header",
             "required": true,
             "description": "1 to 128 random characters, the same when the request is sent again: \
-                the first answer is given again, with `Idempotency-Hit: true`.",
+                the first answer is given again, with `Idempotency-Hit: true`. A body that could not be \
+                read does not use it up.",
             "schema": { "type": "string", "minLength": 1, "maxLength": 128,
                 "pattern": "^[!-~]{1,128}$", "examples": ["order-4711"] },
         })
@@ -82,7 +83,8 @@ fn parameters(operation: &Operation) -> Vec<Value> {
             "name": "Last-Event-ID",
             "in": "header",
             "required": false,
-            "description": "The id of the last event that was seen.",
+            "description": "The id of the last event that was seen. A node goes back 1000 blocks at \
+                most.",
             "schema": { "type": "string", "pattern": "^(0|[1-9][0-9]{0,18})$" },
         })
     });

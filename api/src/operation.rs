@@ -317,9 +317,7 @@ impl Operation {
             ],
             false => &[],
         };
-        let of_query: &[Reason] =
-            if self.parameters.is_empty() { &[] } else { &[Reason::FieldInvalid] };
-        let lists = [ALWAYS, of_access, of_body, of_key, of_query];
+        let lists = [ALWAYS, of_access, of_body, of_key];
         lists.into_iter().flatten().copied()
     }
 }
@@ -363,6 +361,8 @@ fn example_of<T: Documented>() -> serde_json::Value {
 
 /// What may happen to any request.
 const ALWAYS: &[Reason] = &[
+    // A path that is no text, a parameter that is not known.
+    Reason::FieldInvalid,
     Reason::RateLimited,
     Reason::Timeout,
     Reason::StorageFailed,

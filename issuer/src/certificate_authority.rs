@@ -28,7 +28,12 @@ pub struct DeviceCertificate {
     pub der: Vec<u8>,
     /// When it was revoked.
     pub revoked: Option<TimeMs>,
+    /// What kind of device asked for it, for people; empty where that is not known.
+    pub device: String,
 }
+
+/// Bytes of a device's kind at most.
+pub const DEVICE_KIND_BYTES_MAX: usize = 64;
 
 /// Makes the root certificate; `serial` is random.
 pub fn root(
@@ -58,7 +63,7 @@ pub fn device(
     let contents = Contents { common_name: token, organization: None, serial, lifetime };
     let der = certificate_issue::device(contents, key, root, signer)?;
     let serial = X509Certificate::read(&der)?.serial().to_vec();
-    Ok(DeviceCertificate { serial, holder, der, revoked: None })
+    Ok(DeviceCertificate { serial, holder, der, revoked: None, device: String::new() })
 }
 
 /// Makes the list of all revoked certificates. Its number is the second in which it is made, so it
@@ -75,22 +80,28 @@ pub fn revocation_list(
 
 impl Codec for DeviceCertificate {
     fn encode(&self, out: &mut Writer) {
-        out.array(5).u64(VERSION).bytes(&self.serial).value(&self.holder).bytes(&self.der);
-        out.option(self.revoked.as_ref());
+        out.array(6).u64(VERSION).bytes(&self.serial).value(&self.holder).bytes(&self.der);
+        out.option(self.revoked.as_ref()).text(&self.device);
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
-        input.tuple(5)?;
-        if input.u64()? != VERSION {
-            return Err(Reason::VersionUnknown);
-        }
+        // The first version did not tell the device.
+        let has_device = match (input.array(6)?, input.u64()?) {
+            (5, 1) => false,
+            (6, VERSION) => true,
+            _ => return Err(Reason::VersionUnknown),
+        };
         Ok(DeviceCertificate {
             serial: input.bytes(20)?.to_vec(),
             holder: HolderId::decode(input)?,
             der: input.bytes(CERTIFICATE_RECORD_BYTES_MAX)?.to_vec(),
             revoked: input.option()?,
+            device: match has_device {
+                true => input.text(DEVICE_KIND_BYTES_MAX)?.to_owned(),
+                false => String::new(),
+            },
         })
     }
 }
 
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;

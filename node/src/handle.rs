@@ -193,6 +193,13 @@ impl NodeHandle {
         }
     }
 
+    /// What became of the transactions of an executed height, from what is stored alone; empty for a
+    /// height that is not executed.
+    pub fn results(&self, height: u64) -> Result<Vec<TransactionResult>, Reason> {
+        let kv = Arc::clone(&self.shared.core().kv);
+        receipts::results_at(&LedgerView(kv.as_ref()), height)
+    }
+
     /// Waits until a transaction is final and reported, or has expired, for `limit` at most.
     pub async fn wait_final(&self, id: &TransactionId, limit: DurationMs) -> TransactionStatus {
         let deadline = tokio::time::Instant::now() + Duration::from_millis(limit.0);

@@ -12,7 +12,9 @@ use tallystick_tally::console::layout::{Links, Page, Place, document};
 use tallystick_tally::console::money::Money;
 use tallystick_tally::console::pages::account::{AccountView, Holding, account};
 use tallystick_tally::console::pages::block::{BlockView, block};
-use tallystick_tally::console::pages::holder::{HolderView, PaymentEntry, Stage, holder};
+use tallystick_tally::console::pages::holder::{
+    HolderView, PaymentEntry, RefusedCharge, Stage, holder,
+};
 use tallystick_tally::console::pages::login::{LoginView, login};
 use tallystick_tally::console::pages::missing::missing;
 use tallystick_tally::console::pages::network::{BlockLine, NetworkView, TransactionLine, network};
@@ -22,7 +24,8 @@ use tallystick_tally::console::pages::operator::{
 use tallystick_tally::console::pages::payment::{
     PaymentLine, PaymentState, PaymentView, Wanted, payment,
 };
-use tallystick_tally::console::pages::till::{ChargeEntry, TillView, charge, till};
+use tallystick_tally::console::pages::till::{ChargeEntry, Refused, TillView, Typed, charge, till};
+use tallystick_tally::console::table::Listed;
 
 const NOW: TimeMs = TimeMs(1_795_593_600_000);
 
@@ -67,7 +70,7 @@ fn pages() -> Vec<(&'static str, Place, Markup)> {
         lead: "Your account, your code to pay with, and what was paid.",
         action: "/",
         by_password: true,
-        refused: Some(Reason::LoginWrong),
+        refused: Some(Reason::LoginWrong.sentence()),
     };
     vec![
         ("network", Place::Network, network(&network_view())),
@@ -152,6 +155,8 @@ fn account_view() -> AccountView {
         keys: vec![key(9)],
         holdings: holdings(),
         has_more: false,
+        lately: lines(3),
+        looked_through: 256,
     }
 }
 
@@ -188,13 +193,20 @@ fn payment_view() -> PaymentView {
             lines: vec![line],
             signers: vec![key(9)],
         }),
+        time: Some(before(6)),
         has_receipt: true,
     }
+}
+
+fn listed<T>(entries: impl IntoIterator<Item = T>, has_older: bool) -> Listed<T> {
+    let older = has_older.then(|| "?before=x".to_owned());
+    Listed { entries: entries.into_iter().collect(), older, newest: None }
 }
 
 fn holder_view() -> HolderView {
     let entry = |place: u8| PaymentEntry {
         time: before(u64::from(place) * 4000),
+        merchant: "Corner shop".to_owned(),
         payee: AccountId(id(11)),
         amount: money(1230 + u64::from(place) * 312),
         state: [Stage::Submitted, Stage::Settled, Stage::Settled, Stage::Failed]
@@ -206,7 +218,13 @@ fn holder_view() -> HolderView {
         name: "demo".to_owned(),
         account: Some(AccountId(id(7))),
         holdings: Some(holdings()),
-        payments: (0..4).map(entry).collect(),
+        payments: listed((0..4).map(entry), true),
+        refused: Some(RefusedCharge {
+            time: before(20),
+            merchant: "Corner shop".to_owned(),
+            amount: money(7000),
+            reason: Reason::NoReserveFits,
+        }),
         form_token: "token".to_owned(),
         network: "http://127.0.0.1:7300".to_owned(),
     }
@@ -215,7 +233,9 @@ fn holder_view() -> HolderView {
 fn operator_view() -> OperatorView {
     let settlement = |place: u8| SettlementEntry {
         id: tallystick_kernel::hex::encode(&id(place)),
-        time: Some(before(u64::from(place) * 900)),
+        time: before(u64::from(place) * 900),
+        holder: Some("demo".to_owned()),
+        merchant: (place != 2).then(|| "Corner shop".to_owned()),
         amount: money(5000 * u64::from(place) + 1230),
         state: [Stage::Accepted, Stage::Submitted, Stage::Settled, Stage::Failed]
             [usize::from(place)],
@@ -229,19 +249,22 @@ fn operator_view() -> OperatorView {
     };
     let certificate = |place: u8| CertificateEntry {
         serial: tallystick_kernel::hex::encode(&id(place)[..16]),
+        device: "Firefox on Linux".to_owned(),
         holder: "demo".to_owned(),
+        since: before(100_000),
         revoked: (place == 1).then(|| before(86_400)),
     };
     OperatorView {
-        holders: [(0, "demo"), (1, "alice"), (2, "bob <b>")].map(holder).to_vec(),
-        fundings: (2..3).map(settlement).collect(),
-        authorizations: (0..4).map(settlement).collect(),
-        certificates: (0..2).map(certificate).collect(),
+        holders: listed([(0, "demo"), (1, "alice"), (2, "bob <b>")].map(holder), false),
+        fundings: listed((2..3).map(settlement), false),
+        authorizations: listed((0..4).map(settlement), true),
+        certificates: listed((0..2).map(certificate), false),
         form_token: "token".to_owned(),
         once: "once".to_owned(),
         network: "http://127.0.0.1:7300".to_owned(),
         currency: "TLY".to_owned(),
         outcome: Some(Ok("100.00 TLY are on their way to demo.".to_owned())),
+        typed: (String::new(), String::new()),
     }
 }
 
@@ -249,6 +272,7 @@ fn charge_entry(place: u8, state: Stage) -> ChargeEntry {
     ChargeEntry {
         id: tallystick_kernel::hex::encode(&id(place)),
         order: format!("table {place}, two coffees"),
+        time: before(u64::from(place) * 700),
         amount: money(1230 + u64::from(place) * 250),
         state,
         transaction: (state == Stage::Settled).then(|| TransactionId(id(place))),
@@ -261,10 +285,14 @@ fn till_view() -> TillView {
     TillView {
         name: "Corner shop".to_owned(),
         currency: "TLY".to_owned(),
-        charges: (0..4).map(|place| charge_entry(place, states[usize::from(place)])).collect(),
+        charges: listed((0..4).map(|place| charge_entry(place, states[usize::from(place)])), true),
         form_token: "token".to_owned(),
         network: "http://127.0.0.1:7300".to_owned(),
-        refused: None,
-        amount: String::new(),
+        refused: Some(Refused { reason: Reason::AmountMalformed, field: Some("amount") }),
+        typed: Typed {
+            amount: "ten".to_owned(),
+            order: "table 7".to_owned(),
+            code: "TLY1:6BFOXN*TS0BI$ZD".to_owned(),
+        },
     }
 }

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Output};
 use crate::roles::{self, RoleArgs};
-use crate::{up, usage};
+use crate::{picture, up, usage};
 
 /// Payments that settle on a ledger of your own: issuer, wallet, merchant and nodes in one binary.
 ///
@@ -64,6 +64,9 @@ enum Command {
         after_help = "Example:\n  tally man --folder man1 && man -l man1/tally-wallet-code.1"
     )]
     Man(shell::ManArgs),
+    /// Read the code in the picture on standard input: what a role starts for pictures of others.
+    #[command(name = picture::COMMAND, hide = true)]
+    ReadPicture,
 }
 
 /// The command line as it can be typed: every command, flag, default and variable.
@@ -105,6 +108,7 @@ fn run(command: Command, output: Output) -> Result<(), Failure> {
             Ok(())
         }
         Command::Man(args) => shell::man(&args, command_line(), output),
+        Command::ReadPicture => picture::run(),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod machine_key;
 pub mod metrics;
 pub mod next_step;
 pub mod output;
+pub mod picture;
 pub mod port_holder;
 pub mod process;
 pub mod qr;

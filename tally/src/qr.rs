@@ -79,9 +79,16 @@ pub fn from_image(bytes: &[u8]) -> Result<String, Reason> {
     if bytes.len() > IMAGE_BYTES_MAX {
         return Err(Reason::TooLarge);
     }
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|_| Reason::ImageUnreadable)?;
+    let reader = || {
+        let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+        reader.map_err(|_| Reason::ImageUnreadable)
+    };
+    // The head of a file says how large it is, before anything is decoded.
+    let (width, height) = reader()?.into_dimensions().map_err(|_| Reason::ImageUnreadable)?;
+    if u64::from(width) * u64::from(height) > PIXELS_MAX {
+        return Err(Reason::TooLarge);
+    }
+    let mut reader = reader()?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(SIDE_MAX);
     limits.max_image_height = Some(SIDE_MAX);
@@ -101,10 +108,15 @@ fn read_any_size(image: &GrayImage) -> Option<String> {
     let (width, height) = image.dimensions();
     let resized = |up: u32, down: u32| {
         let (width, height) = (width * up / down, height * up / down);
-        let fits = width.max(height) <= SIDE_MAX && width.min(height) >= SIDE_MIN;
+        let pixels = u64::from(width) * u64::from(height);
+        let fits = pixels <= PIXELS_MAX && width.min(height) >= SIDE_MIN;
         fits.then(|| imageops::resize(image, width, height, imageops::FilterType::Triangle))
     };
-    read(image)
+    let side = width.max(height);
+    let reduced = (side > SIDE_USUAL).then(|| resized(SIDE_USUAL, side)).flatten();
+    reduced
+        .and_then(|reduced| read(&reduced))
+        .or_else(|| read(image))
         .or_else(|| read(&resized(3, 1)?))
         .or_else(|| read(&resized(1, 2)?))
         .or_else(|| read(&resized(1, 4)?))
@@ -134,8 +146,12 @@ const MODULE: u32 = 6;
 /// Modules of white around a code.
 const QUIET: usize = 4;
 const SIDE_MIN: u32 = 21;
+/// A larger picture is reduced to this first: it is read faster so, and nearly always.
+const SIDE_USUAL: u32 = 1600;
 const SIDE_MAX: u32 = 8192;
-const DECODED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// As many as the larger pictures of telephones have.
+const PIXELS_MAX: u64 = 16 * 1024 * 1024;
+const DECODED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -204,6 +220,14 @@ mod tests {
         assert_eq!(from_image(&png.into_inner()), Err(Reason::CodeNotFound));
         assert_eq!(from_image(b"not an image"), Err(Reason::ImageUnreadable));
         assert_eq!(from_image(&[]), Err(Reason::ImageUnreadable));
+    }
+
+    #[test]
+    fn a_picture_of_too_many_pixels_is_refused_by_its_head() {
+        let mut png = Cursor::new(Vec::new());
+        let white = GrayImage::from_pixel(4097, 4096, Luma([255]));
+        white.write_to(&mut png, ImageFormat::Png).unwrap();
+        assert_eq!(from_image(&png.into_inner()), Err(Reason::TooLarge));
     }
 
     #[test]

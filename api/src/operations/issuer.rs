@@ -149,7 +149,7 @@ pub const FUND: Operation = Operation::post(
 )
 .reads::<FundingRequest>()
 .answers::<Funding>()
-.refuses(&[Reason::HolderUnknown, Reason::CurrencyUnknown], &[Group::Form]);
+.refuses(&[Reason::HolderUnknown, Reason::CurrencyUnknown, Reason::SupplyExceeded], &[Group::Form]);
 
 /// Gives money to many.
 pub const FUND_BATCH: Operation = Operation::post(

@@ -46,7 +46,10 @@ pub const CHARGE: Operation = Operation::post(
 )
 .reads::<ChargeRequest>()
 .answers::<Charge>()
-.refuses(&[], &[Group::Form, Group::Witness, Group::Time, Group::Certificate, Group::Payment]);
+.refuses(
+    &[Reason::CurrencyMismatch],
+    &[Group::Form, Group::Witness, Group::Time, Group::Certificate, Group::Payment],
+);
 
 /// Charges many.
 pub const CHARGE_BATCH: Operation = Operation::post(

@@ -1,7 +1,7 @@
 //! Amounts as commands read and show them, the same everywhere.
 
 use serde::Serialize;
-use tallystick_kernel::{Amount, CurrencyCode};
+use tallystick_kernel::{Amount, CurrencyCode, Reason};
 
 use crate::failure::Failure;
 
@@ -31,6 +31,9 @@ impl AmountShown {
 pub fn typed(text: &str, exponent: u8) -> Result<Amount, Failure> {
     Amount::parse(text, exponent).map_err(|reason| {
         let way = match exponent {
+            _ if reason == Reason::AmountOverflow => {
+                format!("name at most {}", Amount::MAX.display(exponent))
+            }
             0 => "write whole units without a sign, such as 12".to_owned(),
             _ => format!("write at most {exponent} decimals and no sign, such as 12.30"),
         };
@@ -40,8 +43,6 @@ pub fn typed(text: &str, exponent: u8) -> Result<Amount, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use tallystick_kernel::Reason;
-
     use super::*;
     use crate::exit::Exit;
 
@@ -53,6 +54,8 @@ mod tests {
             assert_eq!((failure.reason, failure.exit()), (Reason::AmountMalformed, Exit::Usage));
             assert!(failure.causes[0].contains(text) && failure.way_out().contains("12.30"));
         }
+        let large = typed("123456789012345678901234", 2).unwrap_err();
+        assert!(large.way_out().contains("92233720368547758.07"), "{large}");
         assert!(typed("1.5", 0).unwrap_err().way_out().contains("whole"));
     }
 

@@ -17,12 +17,22 @@ pub struct Field<'a> {
     pub hint: Option<&'a str>,
     /// What browsers may fill in (`autocomplete`).
     pub autocomplete: &'a str,
+    /// Whether one begins to type here.
+    pub is_first: bool,
 }
 
 impl<'a> Field<'a> {
     /// A field for text that must be filled.
     pub const fn text(name: &'a str, label: &'a str) -> Field<'a> {
-        Field { name, label, kind: "text", value: "", hint: None, autocomplete: "off" }
+        Field {
+            name,
+            label,
+            kind: "text",
+            value: "",
+            hint: None,
+            autocomplete: "off",
+            is_first: false,
+        }
     }
 }
 
@@ -34,10 +44,15 @@ pub fn field(field: &Field<'_>) -> Markup {
         div.field {
             label for=(field.name) { (field.label) }
             input id=(field.name) name=(field.name) type=(field.kind) value=(field.value) required
-                autocomplete=(field.autocomplete) aria-describedby=[described];
+                autofocus[field.is_first] autocomplete=(field.autocomplete) aria-describedby=[described];
             @if let Some(hint) = field.hint { p.hint id=(hint_id) { (hint) } }
         }
     }
+}
+
+/// What is wrong with a field, for its `aria-describedby`; it interrupts a screen reader.
+pub fn error(name: &str, text: &str) -> Markup {
+    html! { p.error id={ (name) "-error" } role="alert" { (text) } }
 }
 
 /// The form's token, by which a write proves that it comes from a page of ours.

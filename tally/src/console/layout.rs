@@ -28,6 +28,8 @@ pub enum Place {
     Till,
     /// The issuer's operator.
     Operator,
+    /// The provisioner, which people seldom come to.
+    Provisioner,
 }
 
 /// A page without its frame.
@@ -94,7 +96,7 @@ fn bar(page: &Page<'_>) -> Markup {
     html! {
         header.bar {
             div.bar-inside {
-                a.brand href="/" { (mark()) "Tallystick" }
+                a.brand href="/" { (mark()) span.brand-name { "Tallystick" } }
                 nav aria-label="Parts of the console" {
                     ul {
                         @for (place, name, base, path) in entries {

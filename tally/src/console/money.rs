@@ -49,20 +49,54 @@ pub fn money_large(money: &Money) -> Markup {
     shown(money, "money money-large")
 }
 
-fn shown(money: &Money, class: &str) -> Markup {
-    let value = money.amount.display(money.exponent);
+/// The digits, which may go on in the next line between two groups when there are many.
+pub fn digits(money: &Money) -> Markup {
+    let text = money.digits();
+    let may_break = is_long(&text);
     html! {
-        data class=(class) value=(value) {
-            (money.digits()) span.money-currency { (money.currency) }
+        @for (place, group) in text.split(NARROW_SPACE).enumerate() {
+            @if place > 0 { (NARROW_SPACE) @if may_break { wbr; } }
+            (group)
         }
     }
 }
+
+/// Whether digits are so many that they need smaller letters where a page is about them.
+pub fn is_long(digits: &str) -> bool {
+    digits.chars().count() > DIGITS_SHORT
+}
+
+fn shown(money: &Money, class: &str) -> Markup {
+    let value = money.amount.display(money.exponent);
+    let long = if is_long(&money.digits()) { " money-long" } else { "" };
+    html! {
+        data class={ (class) (long) } value=(value) {
+            (digits(money)) span.money-currency { (money.currency) }
+        }
+    }
+}
+
+/// More than a million with its cents.
+const DIGITS_SHORT: usize = 12;
 
 const NARROW_SPACE: char = '\u{202f}';
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_large_amounts_may_go_on_in_the_next_line() {
+        let currency = CurrencyCode::new("TLY").unwrap();
+        let shown = |minor| {
+            let amount = Amount::new(minor).unwrap();
+            super::money(&Money { amount, currency, exponent: 2 }).into_string()
+        };
+        assert!(!shown(123_456_789).contains("<wbr>"), "{}", shown(123_456_789));
+        let greatest = shown(Amount::MAX.minor());
+        assert_eq!(greatest.matches("<wbr>").count(), 5, "{greatest}");
+        assert!(greatest.contains("money-long"));
+    }
 
     #[test]
     fn digits_are_grouped_and_decimals_are_not() {

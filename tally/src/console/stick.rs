@@ -134,10 +134,11 @@ fn grain() -> Markup {
 }
 
 fn label(segment: &Segment, place: &Place) -> Markup {
-    if place.length < LABELLED_TIGHT {
+    let letters = segment.money.digits().chars().count() as u64;
+    if place.length < letters * LETTER_DESK {
         return html! {};
     }
-    let tight = if place.length < LABELLED { " stick-text-tight" } else { "" };
+    let tight = if place.length < letters * LETTER_PHONE { " stick-text-tight" } else { "" };
     let free = if segment.kind == Kind::Free { " stick-text-free" } else { "" };
     html! {
         text class={ "stick-text" (tight) (free) } x=(percent(place.start + place.length / 2)) y="55"
@@ -168,9 +169,10 @@ fn spoken(segments: &[Segment]) -> String {
 }
 
 const WHOLE: u64 = 10_000;
-const LENGTH_MIN: u64 = 200;
-const LABELLED: u64 = 2600;
-const LABELLED_TIGHT: u64 = 1000;
+const LENGTH_MIN: u64 = 120;
+/// What one letter of a label takes of the stick, on a phone and on a desk.
+const LETTER_PHONE: u64 = 300;
+const LETTER_DESK: u64 = 160;
 const GRAIN: [&str; 5] = [
     "M0 8 Q160 3 320 9 T640 7 T1000 10",
     "M0 20 Q220 27 420 19 T760 22 T1000 18",
@@ -208,6 +210,19 @@ mod tests {
             assert_eq!(length, WHOLE, "{parts:?}");
             assert!(places.iter().all(|place| place.length >= LENGTH_MIN), "{parts:?}");
         }
+    }
+
+    #[test]
+    fn a_label_stands_only_where_it_has_room() {
+        let labels = |parts: &[(Kind, u64)]| {
+            stick("held", &segments(parts)).into_string().matches("class=\"stick-text").count()
+        };
+        assert_eq!(labels(&[(Kind::Locked, 5000), (Kind::Free, 5000)]), 2);
+        assert_eq!(labels(&[(Kind::Locked, 1), (Kind::Free, 5000)]), 1);
+        let greatest = Amount::MAX.minor();
+        assert_eq!(labels(&[(Kind::Free, greatest); 3]), 0);
+        let alone = stick("held", &segments(&[(Kind::Free, greatest)])).into_string();
+        assert!(alone.contains("stick-text-tight"), "a phone has no room for it");
     }
 
     #[test]

@@ -32,6 +32,42 @@ impl Cell {
     }
 }
 
+/// A part of a list, and the ways to its other parts.
+#[derive(Clone, Debug)]
+pub struct Listed<T> {
+    /// The entries of this part.
+    pub entries: Vec<T>,
+    /// The address of the part before it in time, if there is one.
+    pub older: Option<String>,
+    /// The address of the latest part, where this is another one.
+    pub newest: Option<String>,
+}
+
+/// How the ways through a list are called that begins with the latest.
+pub const OLDER: (&str, &str) = ("Older", "Newest");
+/// The same for a list in another order.
+pub const MORE: (&str, &str) = ("More", "First");
+
+impl<T> Listed<T> {
+    /// The ways to the other parts, below the table: what they are called onward and back.
+    pub fn ways(&self, what: &str, (onward, back): (&str, &str)) -> Markup {
+        let way = |address: &str, relation: &str, text: &str| {
+            html! {
+                a.button.button-plain.button-small href=(address) rel=(relation)
+                    aria-label={ (text) " " (what) } { (text) }
+            }
+        };
+        html! {
+            @if self.older.is_some() || self.newest.is_some() {
+                div.row {
+                    @if let Some(address) = &self.newest { (way(address, "prev", back)) }
+                    @if let Some(address) = &self.older { (way(address, "next", onward)) }
+                }
+            }
+        }
+    }
+}
+
 /// A table named by `caption`, which only screen readers are told.
 pub fn table(caption: &str, columns: &[&str], rows: &[Row]) -> Markup {
     framed("cards", caption, columns, rows)
@@ -73,6 +109,19 @@ fn framed(class: &str, caption: &str, columns: &[&str], rows: &[Row]) -> Markup 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_leads_to_its_older_part_only_where_there_is_one() {
+        let of = |older: Option<&str>, newest: Option<&str>| {
+            let (older, newest) = (older.map(str::to_owned), newest.map(str::to_owned));
+            Listed::<u8> { entries: Vec::new(), older, newest }.ways("charges", OLDER).into_string()
+        };
+        assert_eq!(of(None, None), "");
+        let first = of(Some("/till?before=x"), None);
+        assert!(first.contains("href=\"/till?before=x\" rel=\"next\""), "{first}");
+        assert!(first.contains("aria-label=\"Older charges\"") && !first.contains("Newest"));
+        assert!(of(None, Some("/till")).contains("Newest"));
+    }
 
     #[test]
     fn each_cell_carries_the_name_of_its_column_and_numbers_stand_to_the_right() {

@@ -9,13 +9,14 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::handler::Handler;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodFilter, on};
 use tallystick_api::Problem;
 use tallystick_api::log_level::LogLevel;
-use tallystick_api::operation::{Method, Operation};
+use tallystick_api::operation::{Access, Method, Operation, Place};
 use tallystick_api::operations;
 use tallystick_api::trace_context::{self, TRACEPARENT_HEADER};
 use tallystick_kernel::{DurationMs, Reason};
@@ -215,7 +216,12 @@ impl Guard {
         let path = parts.uri.path().to_owned();
         let method = operation.method.name();
         let asked = Asked { method, path: &path, headers: &parts.headers };
-        let caller = gate.admit(operation.access, asked, source::now()).await?;
+        let caller = gate.admit(operation.access, asked, source::now()).await;
+        let caller = caller.map_err(|reason| self.explain(reason, &parts.headers))?;
+        self.check_query(parts.uri.query())?;
+        if !is_text(&path) {
+            return Err(Problem::new(Reason::FieldInvalid).field("path").into());
+        }
         if let Some(of_key) = caller.standing {
             *standing = Some(of_key);
             of_key.check()?;
@@ -239,6 +245,43 @@ impl Guard {
         idempotency::answer_once(answers, write, request, next).await
     }
 
+    /// Why a caller was not admitted, as far as it helps whoever has the right to be.
+    fn explain(&self, reason: Reason, headers: &HeaderMap) -> Refusal {
+        let problem = Problem::new(reason);
+        let is_named = headers.contains_key(AUTHORIZATION);
+        let problem = match (self.operation.access, reason) {
+            (Access::Scope(_), Reason::Unauthenticated) if is_named => {
+                problem.detail("the API key that was sent is not known here")
+            }
+            (Access::Scope(_), Reason::Unauthenticated) => {
+                problem.detail("no API key was sent").way_out("send Authorization: Bearer KEY")
+            }
+            (Access::Session, Reason::Unauthenticated) if is_named => {
+                problem.detail("the session that was sent is not known here, or has ended")
+            }
+            (Access::Scope(scope) | Access::VisitorScope(scope), Reason::Forbidden) => {
+                problem.detail(format!("the API key lacks the scope {scope}"))
+            }
+            _ => problem,
+        };
+        problem.into()
+    }
+
+    /// A parameter of the query that is not known is refused, as an unknown field of a body is: it
+    /// may be one that was mistyped. What pages are asked for is theirs to judge.
+    fn check_query(&self, query: Option<&str>) -> Result<(), Refusal> {
+        let known = self.operation.parameters.iter().filter(|one| one.place == Place::Query);
+        let known: Vec<&str> = known.map(|one| one.name).collect();
+        let mut given = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        let is_known = |pair: &str| known.contains(&pair.split('=').next().unwrap_or_default());
+        if self.operation.is_page || given.all(is_known) {
+            return Ok(());
+        }
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let problem = Problem::new(Reason::FieldInvalid).field("query");
+        Err(problem.detail(format!("an unknown parameter; known here: {known}")).into())
+    }
+
     /// A visitor who is not logged in is led to the page where one logs in.
     fn refuse(&self, refusal: Refusal) -> Response {
         let logs_in = refusal.reason() == Reason::Unauthenticated && !self.operation.streams;
@@ -249,12 +292,42 @@ impl Guard {
     }
 }
 
+/// Whether what a path stands for is text, once its escapes (RFC 3986, 2.1) are read.
+fn is_text(path: &str) -> bool {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after.get(..2).and_then(|digits| core::str::from_utf8(digits).ok());
+        let escaped = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match escaped.filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    core::str::from_utf8(&bytes).is_ok()
+}
+
 /// Answering takes at most this long, waiting apart.
 const TIME_MAX: DurationMs = DurationMs::seconds(30);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_text_behind_its_escapes_too() {
+        for (path, expected) in
+            [("/a/%C3%A4", true), ("/a/100%", true), ("/%ff%fe", false), ("/%4", true)]
+        {
+            assert_eq!(is_text(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn addresses_of_one_ipv6_network_are_counted_together() {

@@ -9,18 +9,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tallystick_api::batch::{BATCH_MAX, BatchAnswer, BatchItem, BatchItemAnswer, BatchRequest};
 use tallystick_api::operation::Operation;
+use tallystick_api::problem::PROBLEM_MEDIA_TYPE;
 use tallystick_api::{Problem, json};
 use tallystick_kernel::Reason;
 use tokio::sync::oneshot;
 
 use super::gate::Caller;
-use super::idempotency::{self, Answers, Begun, StoredAnswer, Write, WriteKey};
+use super::idempotency::{self, Answers, Begun, StoredAnswer, Taken, Write, WriteKey};
 use super::problem::Refusal;
 use super::request_id;
 use crate::source;
 
 /// Does every write of a bulk write, all at once, and answers each in order. `write` MUST derive
-/// the ids of what it makes from the key.
+/// the ids of what it makes from the key. `operation` is the single write: a key is one and the same
+/// whether it comes with that or in a bulk.
 ///
 /// Returns [`Reason::ListEmpty`] or [`Reason::TooLarge`] for the whole. What was begun is carried
 /// through even when the client has gone away.
@@ -85,11 +87,12 @@ async fn answer<A: Serialize + DeserializeOwned>(
             read(&stored).unwrap_or_else(|| refused(Reason::StorageCorrupt.into()))
         }
         Ok(Begun::First) => {
+            let taken = Taken::new(answers, keyed.key);
             let answer = match work.await {
                 Ok(body) => done(body),
                 Err(refusal) => refused(refusal),
             };
-            match keep(&*answers, &keyed.key, &answer).await {
+            match keep(taken, &answer).await {
                 Ok(()) => answer,
                 Err(reason) => refused(reason.into()),
             }
@@ -97,21 +100,18 @@ async fn answer<A: Serialize + DeserializeOwned>(
     }
 }
 
-async fn keep<A: Serialize>(
-    answers: &dyn Answers,
-    key: &WriteKey,
-    answer: &BatchItemAnswer<A>,
-) -> Result<(), Reason> {
+async fn keep<A: Serialize>(taken: Taken, answer: &BatchItemAnswer<A>) -> Result<(), Reason> {
     let status = StatusCode::from_u16(answer.status).map_err(|_| Reason::Internal)?;
     if idempotency::is_passing(status) {
-        return answers.abandon(key).await;
+        return Ok(());
     }
     let body = match (&answer.body, &answer.problem) {
         (Some(body), _) => json::write(body),
         (None, problem) => json::write(problem),
     };
-    let media_type = "application/json".to_owned();
-    answers.finish(key, StoredAnswer { status: answer.status, media_type, body }).await
+    let media_type = if answer.problem.is_some() { PROBLEM_MEDIA_TYPE } else { "application/json" };
+    let media_type = media_type.to_owned();
+    taken.finish(StoredAnswer { status: answer.status, media_type, body }).await
 }
 
 fn read<A: DeserializeOwned>(stored: &StoredAnswer) -> Option<BatchItemAnswer<A>> {

@@ -15,8 +15,10 @@ use tallystick_kernel::limits::{
     ADDRESS_REQUESTS_PER_SECOND_MAX, GUESSES_PER_MINUTE_MAX, REQUESTS_PER_SECOND_MAX,
 };
 use tallystick_kernel::{DurationMs, HolderId, Reason, TimeMs};
+use zeroize::Zeroizing;
 
 use super::api_keys::ApiKeys;
+use super::events::OpenSession;
 use super::idempotency::Answers;
 use super::problem::Refusal;
 use super::rate_limit::{RateLimit, Standing};
@@ -72,7 +74,7 @@ pub struct Gate {
 }
 
 /// Who makes the request, as far as the endpoint's [`Access`] asked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Caller {
     /// The name of the API key.
     pub key_name: Option<String>,
@@ -84,6 +86,8 @@ pub struct Caller {
     pub standing: Option<Standing>,
     /// The visit to the pages.
     pub visit: Option<Visit>,
+    /// The session by which they came in, for what goes on as long as it lasts.
+    pub session: Option<OpenSession>,
 }
 
 /// A request, as far as it is needed to judge who makes it.
@@ -179,6 +183,7 @@ impl Gate {
             Access::Session => {
                 let token = token(asked.headers, "Bearer").ok_or(Reason::Unauthenticated)?;
                 caller.holder = Some(self.session(token, now).await?);
+                caller.session = self.open(token);
             }
             Access::Device => {
                 caller.device = Some(self.device(asked, None, now).await?);
@@ -227,7 +232,13 @@ impl Gate {
             _ => return Err(Reason::Unauthenticated),
         }
         caller.visit = Some(Visit::of(token));
+        caller.session = self.open(token);
         Ok(())
+    }
+
+    fn open(&self, token: &str) -> Option<OpenSession> {
+        let sessions = Arc::clone(self.sessions.as_ref()?);
+        Some(OpenSession { sessions, token: Zeroizing::new(token.to_owned()) })
     }
 
     async fn device(

@@ -2,7 +2,8 @@
 //!
 //! Invariants: two requests with one key are never answered at the same time; the answer is stored
 //! before it is sent; a request that was begun is carried through even when its client has gone
-//! away. An answer that may change by itself (5xx, 429) is not stored.
+//! away. An answer that may change by itself (5xx, 429) is not stored, nor is the refusal of a body that
+//! could not be read.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use tallystick_api::client::IDEMPOTENCY_KEY_HEADER;
 use tallystick_kernel::{Digest, LabelledHash, Reason, TimeMs, hex};
 
 use super::gate::{Caller, Later};
-use super::problem::Refusal;
+use super::problem::{Refusal, Unread};
 use super::request_id;
 use crate::source;
 
@@ -68,7 +69,38 @@ pub trait Answers: Send + Sync {
     ) -> Later<'a, Result<(), Reason>>;
 
     /// Forgets a key that was begun, so that the same request may be tried again.
-    fn abandon<'a>(&'a self, key: &'a WriteKey) -> Later<'a, Result<(), Reason>>;
+    fn abandon(&self, key: &WriteKey);
+}
+
+/// A key that was begun: forgotten when this is dropped, whatever became of the work, unless the
+/// answer was stored meanwhile.
+pub struct Taken {
+    answers: Arc<dyn Answers>,
+    key: WriteKey,
+    is_finished: bool,
+}
+
+impl Taken {
+    /// The key that [`Answers::begin`] gave to us just now.
+    pub fn new(answers: Arc<dyn Answers>, key: WriteKey) -> Taken {
+        Taken { answers, key, is_finished: false }
+    }
+
+    /// Stores the answer.
+    pub async fn finish(mut self, answer: StoredAnswer) -> Result<(), Reason> {
+        let finished = self.answers.finish(&self.key, answer).await;
+        // It is free already, and may be somebody else's.
+        self.is_finished = true;
+        finished
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.answers.abandon(&self.key);
+        }
+    }
 }
 
 /// A write's key, bound to caller, method and path: 64 hexadecimal digits. Handlers find it in the
@@ -132,32 +164,25 @@ pub async fn answer_once(
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    match answers.begin(&write.key, write.fingerprint, source::now()).await? {
-        Begun::Again(stored) => {
-            let mut response = to_response(stored);
-            let hit = HeaderValue::from_static("true");
-            response.headers_mut().insert(IDEMPOTENCY_HIT_HEADER, hit);
-            Ok(response)
+    // From the first look on in a task of its own: a client that goes away ends nothing half-way.
+    let task = tokio::spawn(request_id::scoped(async move {
+        match answers.begin(&write.key, write.fingerprint, source::now()).await? {
+            Begun::Again(stored) => {
+                let mut response = to_response(stored);
+                let hit = HeaderValue::from_static("true");
+                response.headers_mut().insert(IDEMPOTENCY_HIT_HEADER, hit);
+                Ok(response)
+            }
+            Begun::First => carry_through(Taken::new(answers, write.key), request, next).await,
         }
-        Begun::First => {
-            let work = carry_through(answers, write.key, request, next);
-            let task = tokio::spawn(request_id::scoped(work));
-            task.await.unwrap_or(Err(Refusal::from(Reason::Internal)))
-        }
-    }
+    }));
+    task.await.unwrap_or(Err(Refusal::from(Reason::Internal)))
 }
 
-async fn carry_through(
-    answers: Arc<dyn Answers>,
-    key: WriteKey,
-    request: Request,
-    next: Next,
-) -> Result<Response, Refusal> {
+async fn carry_through(taken: Taken, request: Request, next: Next) -> Result<Response, Refusal> {
     let response = next.run(request).await;
-    if is_passing(response.status()) {
-        if let Err(reason) = answers.abandon(&key).await {
-            tracing::warn!(%reason, "an idempotency key could not be freed");
-        }
+    let is_unread = response.extensions().get::<Unread>().is_some();
+    if is_unread || is_passing(response.status()) {
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
@@ -168,7 +193,7 @@ async fn carry_through(
         media_type: media_type.unwrap_or("application/json").to_owned(),
         body: body.to_vec(),
     };
-    answers.finish(&key, answer).await?;
+    taken.finish(answer).await?;
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 

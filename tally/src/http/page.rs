@@ -23,6 +23,11 @@ pub struct CursorQuery {
 }
 
 impl CursorQuery {
+    /// A cursor that came by another way than `?cursor=`.
+    pub fn of(cursor: Option<&str>) -> CursorQuery {
+        CursorQuery { cursor: cursor.map(str::to_owned) }
+    }
+
     /// The cursor's bytes; [`Reason::FieldInvalid`] for a text that is none.
     pub fn bytes(&self) -> Result<Option<Vec<u8>>, Refusal> {
         let read = |cursor: &String| match Bytes::decode(cursor) {

@@ -15,12 +15,23 @@ use super::request_id;
 pub struct Refusal {
     problem: Box<Problem>,
     retry_after_seconds: u64,
+    is_unread: bool,
 }
+
+/// Marks the answer to a request whose body could not be read as what the endpoint takes: it was
+/// never acted on, so its idempotency key is free for the corrected one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread;
 
 impl Refusal {
     /// Why.
     pub fn reason(&self) -> Reason {
         self.problem.reason()
+    }
+
+    /// The field at fault, if one is.
+    pub fn field(&self) -> Option<&str> {
+        self.problem.field.as_deref()
     }
 
     /// The problem document, with the id of the request.
@@ -30,6 +41,13 @@ impl Refusal {
             problem.request_id = request_id::current();
         }
         problem
+    }
+
+    /// The same for a request that could not be read, see [`Unread`].
+    #[must_use]
+    pub fn unread(mut self) -> Refusal {
+        self.is_unread = true;
+        self
     }
 
     /// The same, telling the client how long to wait where waiting helps (429 and 503).
@@ -48,7 +66,7 @@ impl From<Reason> for Refusal {
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Refusal {
-        Refusal { problem: Box::new(problem), retry_after_seconds: 1 }
+        Refusal { problem: Box::new(problem), retry_after_seconds: 1, is_unread: false }
     }
 }
 
@@ -67,13 +85,16 @@ impl From<ApiError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let retry_after_seconds = self.retry_after_seconds;
+        let (retry_after_seconds, is_unread) = (self.retry_after_seconds, self.is_unread);
         let problem = self.into_problem();
         let reason = problem.reason();
         let status =
             StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(problem)).into_response();
         response.extensions_mut().insert(reason);
+        if is_unread {
+            response.extensions_mut().insert(Unread);
+        }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
         match status {

@@ -33,7 +33,7 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
             Some(field) => Problem::new(Reason::FieldInvalid).field(field),
             None => Problem::new(Reason::BodyMalformed),
         };
-        Refusal::from(problem.cause(fault.cause))
+        Refusal::from(problem.cause(fault.cause)).unread()
     })
 }
 

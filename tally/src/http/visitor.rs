@@ -4,7 +4,7 @@
 //! write of a visitor is done without the form's token, which follows from the session and which
 //! only pages of this role know.
 
-use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
 use subtle::ConstantTimeEq as _;
 use tallystick_api::operation::Access;
@@ -93,10 +93,7 @@ impl Visit {
     /// [`Reason::Forbidden`] for a write that does not come from a page of ours: without the token
     /// of the form, or from another site by what the browser says.
     pub fn check_form(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Reason> {
-        let site = headers.get("Sec-Fetch-Site").map(HeaderValue::as_bytes);
-        if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
-            return Err(Reason::Forbidden);
-        }
+        check_site(headers)?;
         let in_header = headers.get(FORM_TOKEN_HEADER).map(HeaderValue::as_bytes);
         let given = in_header.or_else(|| field(body));
         let given = given.unwrap_or_default();
@@ -105,6 +102,22 @@ impl Visit {
         } else {
             Err(Reason::Forbidden)
         }
+    }
+}
+
+/// [`Reason::Forbidden`] for a form that another site's page sends, by what the browser says of it:
+/// `Sec-Fetch-Site`, or `Origin` where a browser knows nothing of that.
+pub fn check_site(headers: &HeaderMap) -> Result<(), Reason> {
+    if let Some(site) = headers.get("Sec-Fetch-Site").map(HeaderValue::as_bytes) {
+        let is_ours = site == b"same-origin" || site == b"none";
+        return if is_ours { Ok(()) } else { Err(Reason::Forbidden) };
+    }
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    match (origin, host) {
+        (Some((_, origin)), Some(host)) if origin.eq_ignore_ascii_case(host) => Ok(()),
+        _ => Err(Reason::Forbidden),
     }
 }
 
@@ -158,6 +171,15 @@ mod tests {
         assert_eq!(visit.check_form(&headers, b""), Err(Reason::Forbidden));
         headers.insert(FORM_TOKEN_HEADER, HeaderValue::from_str(visit.form_token()).unwrap());
         assert_eq!(visit.check_form(&headers, b""), Ok(()));
+        headers.insert(HOST, HeaderValue::from_static("127.0.0.1:7401"));
+        for (origin, outcome) in [
+            ("http://127.0.0.1:7401", Ok(())),
+            ("http://127.0.0.1:7402", Err(Reason::Forbidden)),
+            ("null", Err(Reason::Forbidden)),
+        ] {
+            headers.insert(ORIGIN, HeaderValue::from_static(origin));
+            assert_eq!(visit.check_form(&headers, body.as_bytes()), outcome, "{origin}");
+        }
         headers.insert("Sec-Fetch-Site", HeaderValue::from_static("cross-site"));
         assert_eq!(visit.check_form(&headers, body.as_bytes()), Err(Reason::Forbidden));
     }

@@ -1,5 +1,6 @@
 //! The roles: each a process of its own that serves HTTP from a configuration file.
 
+mod block_summaries;
 pub mod issuer;
 pub mod merchant;
 pub mod node;

@@ -11,10 +11,11 @@ use tallystick_ledger::Rules;
 use tallystick_node::Running;
 use zeroize::Zeroizing;
 
+use super::pages::{Frame, for_browsers};
 use super::{RoleArgs, node_pages, node_routes};
 use crate::commands::receipt::read_genesis;
 use crate::config::{self, Config};
-use crate::console::layout::Links;
+use crate::console::layout::{Links, Place};
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::http::api_keys::{ApiKeyEntry, ApiKeys};
@@ -86,6 +87,8 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
     let submitted = SubmissionMetrics::new(&gate.metrics);
     let app = node_routes::App::new(handle.clone(), name, config.console.clone(), submitted);
     let router = node_pages::routes(node_routes::routes(gate)).into_router(app);
+    let frame = Frame { place: Place::Network, links: config.console.clone() };
+    let router = for_browsers(router, frame);
     tracing::info!(listen = %config.listen, peers = %config.listen_peers, "node serves");
     runtime.block_on(async {
         let engine = tokio::task::spawn_blocking(move || running.join());

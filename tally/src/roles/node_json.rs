@@ -58,12 +58,9 @@ pub fn transaction(id: TransactionId, status: &TransactionStatus) -> json::Trans
 }
 
 /// What became of a transaction of an executed block.
-pub fn outcome(id: TransactionId, status: &TransactionStatus) -> json::Outcome {
-    let failure = match status {
-        TransactionStatus::Final { result, .. } => result.failure,
-        // Its block is executed, so it has a result: one that is not there was lost.
-        _ => Some(Reason::StorageCorrupt),
-    };
+pub fn outcome(id: TransactionId, result: Option<Option<Reason>>) -> json::Outcome {
+    // Its block is executed, so it has a result: one that is not there was lost.
+    let failure = result.unwrap_or(Some(Reason::StorageCorrupt));
     let code = failure.map(|reason| reason.code().to_owned());
     json::Outcome { id, success: failure.is_none(), code }
 }

@@ -1,14 +1,12 @@
 //! The pages of a node: the network, accounts, blocks, transactions.
 
-use std::sync::Arc;
-
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::Markup;
 use serde::Deserialize;
 use tallystick_api::node::PAGE_MAX;
 use tallystick_api::operation::{Access, Operation};
-use tallystick_kernel::{AccountId, Amount, CurrencyCode, Reason, TransactionId, hex};
+use tallystick_kernel::{AccountId, Amount, CurrencyCode, Reason, Reference, TransactionId, hex};
 use tallystick_node::block::Block;
 use tallystick_node::{NodeHandle, TransactionStatus};
 use tallystick_proofs::action::Action;
@@ -90,7 +88,9 @@ async fn search(
     Query(SearchQuery { query }): Query<SearchQuery>,
 ) -> Response {
     let wanted = query.trim();
-    let found = if wanted.parse::<TransactionId>().is_ok() {
+    let found = if let Ok(reference) = wanted.parse::<Reference>() {
+        paid_under(&app.node, reference).map(|id| format!("/payments/{id}"))
+    } else if wanted.parse::<TransactionId>().is_ok() {
         Some(format!("/payments/{wanted}"))
     } else if wanted.parse::<AccountId>().is_ok() {
         Some(format!("/accounts/{wanted}"))
@@ -123,7 +123,8 @@ fn answer(app: &App, title: &str, live: Option<&str>, made: Result<Markup, Reaso
 }
 
 fn refused(links: &Links, reason: Reason) -> Response {
-    let way_out = "Look for a transaction (tlyt1…), an account (tlya1…) or the height of a block.";
+    let way_out = "Look for a transaction (tlyt1…), an account (tlya1…), the reference of a payment in the \
+                   latest blocks (tlyo1…) or the height of a block.";
     pages::refused(reason, way_out, Place::Network, links)
 }
 
@@ -183,7 +184,7 @@ fn transaction_line(
         id: entry.id,
         action: body.as_ref().map_or("", |body| body.action.name()),
         amount: body.as_ref().and_then(|body| total(node, &body.action)),
-        account: body.as_ref().and_then(account_of),
+        account: body.as_ref().and_then(concerned),
         height,
         is_success,
     })
@@ -212,7 +213,44 @@ fn account_view(node: &NodeHandle, id: AccountId) -> Result<AccountView, Reason>
         keys: account.owners.keys.iter().map(ToString::to_string).collect(),
         holdings: balances.iter().map(holding).collect::<Result<_, Reason>>()?,
         has_more,
+        lately: latest_where(node, |body| touches(body, &id))?,
+        looked_through: BLOCKS_LOOKED_THROUGH,
     })
+}
+
+/// The transactions of the latest blocks that `is_wanted`, the newest first.
+fn latest_where(
+    node: &NodeHandle,
+    is_wanted: impl Fn(&Body) -> bool,
+) -> Result<Vec<TransactionLine>, Reason> {
+    let mut lines = Vec::new();
+    let top = node.network_status().height;
+    for height in (1..=top).rev().take(BLOCKS_LOOKED_THROUGH) {
+        let Some((block, _)) = node.block(height)? else { break };
+        for entry in block.entries.iter().rev() {
+            let found = node.transaction(entry)?;
+            if found.is_some_and(|transaction| is_wanted(&transaction.body)) {
+                lines.push(transaction_line(node, entry, height)?);
+            }
+            if lines.len() == TRANSACTIONS_SHOWN {
+                return Ok(lines);
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// The latest payment under a reference, in the latest blocks: the ledger finds references by the
+/// account that is paid, which whoever looks for one need not know.
+fn paid_under(node: &NodeHandle, reference: Reference) -> Option<TransactionId> {
+    let is_paid = |body: &Body| match &body.action {
+        Action::Mint { reference: of_mint, .. } => *of_mint == Some(reference),
+        Action::Transfer { lines, .. } | Action::Remit { lines, .. } => {
+            lines.iter().any(|line| line.reference == Some(reference))
+        }
+        _ => false,
+    };
+    latest_where(node, is_paid).ok()?.first().map(|line| line.id)
 }
 
 fn block_view(node: &NodeHandle, height: u64) -> Result<BlockView, Reason> {
@@ -243,22 +281,15 @@ fn payment_view(node: &NodeHandle, id: TransactionId) -> Result<PaymentView, Rea
             (PaymentState::Final(result.height, result.failure), reported_in.is_some())
         }
     };
-    let transaction = match state {
-        PaymentState::Final(height, _) => transaction_at(node, &id, height)?,
+    let block = match state {
+        PaymentState::Final(height, _) => node.block(height)?.map(|(block, _)| block),
         _ => None,
     };
+    let time = block.as_ref().map(|block| block.header.time);
+    let entry = block.as_ref().and_then(|block| block.entries.iter().find(|it| it.id == id));
+    let transaction = entry.map_or(Ok(None), |entry| node.transaction(entry))?;
     let wanted = transaction.map(|transaction| wanted(node, &transaction));
-    Ok(PaymentView { id, state, wanted, has_receipt })
-}
-
-fn transaction_at(
-    node: &NodeHandle,
-    id: &TransactionId,
-    height: u64,
-) -> Result<Option<Arc<Transaction>>, Reason> {
-    let Some((block, _)) = node.block(height)? else { return Ok(None) };
-    let entry = block.entries.iter().find(|entry| entry.id == *id);
-    entry.map_or(Ok(None), |entry| node.transaction(entry))
+    Ok(PaymentView { id, state, wanted, time, has_receipt })
 }
 
 fn wanted(node: &NodeHandle, transaction: &Transaction) -> Wanted {
@@ -271,6 +302,26 @@ fn wanted(node: &NodeHandle, transaction: &Transaction) -> Wanted {
         lines: lines(node, &body.action),
         signers: transaction.witness.signers().map(ToString::to_string).collect(),
     }
+}
+
+/// Whom a transaction is about in a list: who is given money, or whose money it moves.
+fn concerned(body: &Body) -> Option<AccountId> {
+    match &body.action {
+        Action::Mint { payee, .. } => Some(*payee),
+        _ => account_of(body),
+    }
+}
+
+/// Whether a transaction moves money of an account, or to it.
+fn touches(body: &Body, id: &AccountId) -> bool {
+    let is_payee = match &body.action {
+        Action::Mint { payee, .. } => payee == id,
+        Action::Transfer { lines, .. } | Action::Remit { lines, .. } => {
+            lines.iter().any(|line| line.payee == *id)
+        }
+        _ => false,
+    };
+    is_payee || body.account == *id
 }
 
 fn account_of(body: &Body) -> Option<AccountId> {

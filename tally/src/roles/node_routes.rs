@@ -3,6 +3,8 @@
 //! Everything on the ledger is public to whoever reaches the node, and a transaction carries its
 //! own authority in its witness: so every endpoint is public.
 
+use std::sync::Arc;
+
 use axum::body::Bytes as Body;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -21,18 +23,21 @@ use tallystick_kernel::{
     TransactionId,
 };
 use tallystick_node::{NodeHandle, SubmissionOutcome, TransactionStatus};
-use tallystick_proofs::header::Entry;
 use tracing::{Instrument as _, field};
 
+use super::block_summaries::BlockSummaries;
 use super::node_json;
 use crate::console::layout::Links;
 use crate::http::access::ClientAddress;
-use crate::http::events::{self, EVENTS_AT_ONCE, LastEventId};
+use crate::http::events::{self, EVENTS_AT_ONCE, Follower, LAST_EVENT_ID_HEADER, LastEventId};
 use crate::http::page::page;
 use crate::http::request::read_json;
 use crate::http::{CursorQuery, Gate, Refusal, Routes, WaitQuery, path_value};
 use crate::metrics::node::SubmissionMetrics;
 use crate::telemetry::traces;
+
+/// How many blocks a stream of events goes back.
+const EVENTS_BACK_MAX: u64 = 1000;
 
 /// What the handlers work on.
 #[derive(Clone)]
@@ -40,6 +45,7 @@ pub struct App {
     pub(super) node: NodeHandle,
     pub(super) name: String,
     pub(super) links: Links,
+    summaries: BlockSummaries,
     submitted: SubmissionMetrics,
 }
 
@@ -47,7 +53,7 @@ impl App {
     /// The node, its network's name, where the pages of the other roles are, and what counts
     /// transactions that are handed in.
     pub fn new(node: NodeHandle, name: String, links: Links, submitted: SubmissionMetrics) -> App {
-        App { node, name, links, submitted }
+        App { node, name, links, summaries: BlockSummaries::new(), submitted }
     }
 }
 
@@ -254,22 +260,14 @@ async fn blocks(
 ) -> Result<Json<Page<BlockSummary>>, Refusal> {
     let end = app.node.network_status().height.saturating_add(1);
     let before = cursor.array()?.map_or(end, u64::from_be_bytes).min(end);
-    let heights = (1..before).rev().take(BLOCKS_PAGE_MAX + 1).collect();
-    let shown = |height: u64| summary(&app, height)?.ok_or(Reason::StorageCorrupt);
+    let heights: Vec<u64> = (1..before).rev().take(BLOCKS_PAGE_MAX + 1).collect();
+    // One more is asked for, which only tells that there is another page.
+    let read = app.summaries.read(&app.node, heights.iter().take(BLOCKS_PAGE_MAX).copied()).await?;
+    let shown = |height: u64| {
+        let found = read.iter().find(|summary| summary.height == height);
+        found.map(|summary| BlockSummary::clone(summary)).ok_or(Reason::StorageCorrupt)
+    };
     Ok(Json(page(heights, BLOCKS_PAGE_MAX, |height| height.to_be_bytes().to_vec(), shown)?))
-}
-
-/// An executed block with what became of its transactions; none above the last one.
-fn summary(app: &App, height: u64) -> Result<Option<BlockSummary>, Reason> {
-    let Some((block, _)) = app.node.block(height)? else { return Ok(None) };
-    let outcome = |entry: &Entry| node_json::outcome(entry.id, &app.node.status(&entry.id));
-    Ok(Some(BlockSummary {
-        height,
-        time_ms: block.header.time.0,
-        proposer: block.header.proposer,
-        reported_height: block.header.executed_height,
-        transactions: block.entries.iter().map(outcome).collect(),
-    }))
 }
 
 async fn block(
@@ -284,23 +282,27 @@ async fn block(
 
 async fn block_events(
     State(app): State<App>,
+    follower: Follower,
     LastEventId(last): LastEventId,
 ) -> Result<impl IntoResponse, Refusal> {
     let height = app.node.network_status().height;
     // Nobody has seen a block that is not there yet.
     let after = last.unwrap_or(height).min(height);
+    if height - after > EVENTS_BACK_MAX {
+        return Err(Problem::new(Reason::FieldInvalid)
+            .field(LAST_EVENT_ID_HEADER)
+            .detail(format!("a stream goes back {EVENTS_BACK_MAX} blocks at most"))
+            .way_out("read what was before from /v1/blocks, and follow from now on")
+            .into());
+    }
     let changed = app.node.watch();
-    events::stream(after, changed, move |after| {
+    events::stream(follower, after, changed, move |after| {
         let app = app.clone();
         async move {
-            let mut found = Vec::new();
-            for height in (after..).skip(1).take(EVENTS_AT_ONCE as usize) {
-                match summary(&app, height)? {
-                    Some(block) => found.push(events::numbered(height, &block)),
-                    None => break,
-                }
-            }
-            Ok(found)
+            let heights = (after..).skip(1).take(EVENTS_AT_ONCE as usize);
+            let found = app.summaries.read(&app.node, heights).await?;
+            let event = |block: &Arc<BlockSummary>| events::numbered(block.height, &**block);
+            Ok(found.iter().map(event).collect())
         }
     })
 }

@@ -2,29 +2,36 @@
 //!
 //! Invariant: every page goes out with the content security policy, and is kept by no cache.
 
-use axum::extract::{Path, RawQuery};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tallystick_api::issuer::Progress;
 use tallystick_api::operation::{Access, Operation};
+use tallystick_api::problem::PROBLEM_MEDIA_TYPE;
 use tallystick_kernel::limits::SESSION_LIFE;
-use tallystick_kernel::{DurationMs, Reason};
+use tallystick_kernel::{Amount, DurationMs, Reason};
 
 use crate::console::files::{self, File};
 use crate::console::layout::{self, Links, Page, Place};
 use crate::console::pages::holder::Stage;
-use crate::console::pages::missing::missing;
+use crate::console::pages::missing::{missing, sentence};
+use crate::console::table::Listed;
 use crate::http::api_keys::ApiKeys;
 use crate::http::gate::Subject;
 use crate::http::visitor::{self, Visit, VisitorKind};
-use crate::http::{Caller, Refusal, Routes};
+use crate::http::{Caller, CursorQuery, Refusal, Routes};
 use crate::source;
 use crate::stored::StoredSessions;
+use crate::stored::latest::{self, Slice};
 
 /// A file that pages load.
 pub const FILE: Operation = Operation::get(
@@ -70,6 +77,50 @@ pub fn refused(reason: Reason, way_out: &str, place: Place, links: &Links) -> Re
         content: missing(reason, Some(way_out)),
     };
     html(status_of(reason), &page)
+}
+
+/// What the pages of refusals are framed in.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The part of the console that they belong to.
+    pub place: Place,
+    /// The way to the other roles.
+    pub links: Links,
+}
+
+/// Has a role answer browsers with pages where it refuses, with the same status and headers: a
+/// problem document is for programs. Browsers are whoever asks for HTML by name.
+pub fn for_browsers(router: Router, frame: Frame) -> Router {
+    router.layer(from_fn_with_state(Arc::new(frame), show_refusal))
+}
+
+async fn show_refusal(State(frame): State<Arc<Frame>>, request: Request, next: Next) -> Response {
+    let accepted = request.headers().get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    let wants_page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
+    let response = next.run(request).await;
+    let headers = response.headers();
+    let is_problem =
+        headers.get(CONTENT_TYPE).is_some_and(|it| it.as_bytes() == PROBLEM_MEDIA_TYPE.as_bytes());
+    let reason = response.extensions().get::<Reason>().copied();
+    let Some(reason) = reason.filter(|_| wants_page && is_problem) else { return response };
+    let page = refused(reason, way_on(reason), frame.place, &frame.links);
+    let (mut parts, _) = response.into_parts();
+    let (of_page, body) = page.into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.extend(of_page.headers);
+    Response::from_parts(parts, body)
+}
+
+/// What somebody in front of a browser does about a refusal.
+const fn way_on(reason: Reason) -> &'static str {
+    match reason {
+        Reason::RateLimited => "Wait a minute, then try again.",
+        Reason::NotFound => "Nothing is at this address; begin again at the beginning.",
+        Reason::MethodNotAllowed => "What was sent from a form cannot be asked for again.",
+        Reason::Unauthenticated | Reason::Forbidden => "Log in again, with a key that may do this.",
+        Reason::NotReady | Reason::Unreachable | Reason::Timeout => "Try again in a moment.",
+        _ => "Go back, look at what was typed, and try again.",
+    }
 }
 
 fn html(code: StatusCode, page: &Page<'_>) -> Response {
@@ -140,13 +191,26 @@ pub async fn enter_with_key(
     access: Access,
     address: &str,
 ) -> Result<Response, Reason> {
-    check_site(headers)?;
+    visitor::check_site(headers)?;
     let (Access::VisitorScope(scope), Some(kind)) = (access, VisitorKind::of(access)) else {
         return Err(Reason::Internal);
     };
     let name = visits.api_keys.check(form.key.trim(), scope)?.to_owned();
     let (token, _) = sessions.begin(&Subject::Key(name), source::now()).await?;
     enter(visits, kind, Some(&token), address)
+}
+
+/// Why a key was refused, for the page on which it was typed.
+pub fn key_refused(reason: Reason, access: Access) -> String {
+    match (reason, access) {
+        (Reason::Unauthenticated, _) => {
+            "This key is not known here. Copy the whole text of the key file.".to_owned()
+        }
+        (Reason::Forbidden, Access::VisitorScope(scope)) => {
+            format!("This key may not come in here: it lacks the scope {scope}.")
+        }
+        _ => sentence(reason),
+    }
 }
 
 /// Ends a visit, of whichever kind.
@@ -173,6 +237,44 @@ pub struct Visits {
     pub api_keys: ApiKeys,
 }
 
+/// An amount that was typed into a form, in major units. Beside the point a comma is taken, as
+/// people of many countries write it; what groups digits is refused, because it looks the same.
+///
+/// Returns the reasons of [`Amount::parse`].
+pub fn typed_amount(text: &str, exponent: u8) -> Result<Amount, Reason> {
+    let text = text.trim();
+    match text.matches(['.', ',']).count() {
+        1 => Amount::parse(&text.replace(',', "."), exponent),
+        _ => Amount::parse(text, exponent),
+    }
+}
+
+/// Rows of one list on a page.
+pub const ROWS_MAX: usize = 20;
+
+/// The part of a list that a page shows: from `before` on, a cursor of the part after it in time.
+///
+/// Returns [`Reason::FieldInvalid`] for a cursor that was never given.
+pub fn slice(before: Option<&str>) -> Result<Slice, Refusal> {
+    let before = latest::place(&CursorQuery::of(before))?;
+    Ok(Slice { before, size: ROWS_MAX })
+}
+
+/// Where the other parts of a list are: `name` is the parameter with the cursor, and the id of the
+/// list on the page at `path`.
+pub fn listed<T, U>(
+    page: tallystick_api::Page<T>,
+    before: Option<&str>,
+    (path, name): (&str, &str),
+    entry: impl Fn(T) -> U,
+) -> Listed<U> {
+    Listed {
+        entries: page.items.into_iter().map(entry).collect(),
+        older: page.next.map(|next| format!("{path}?{name}={next}#{name}")),
+        newest: before.map(|_| format!("{path}#{name}")),
+    }
+}
+
 /// The form token of whoever is logged in; the guard has checked that someone is.
 pub fn form_token(caller: &Caller) -> Result<&str, Reason> {
     caller.visit.as_ref().map(Visit::form_token).ok_or(Reason::Unauthenticated)
@@ -188,11 +290,17 @@ pub const fn stage(progress: Progress) -> Stage {
     }
 }
 
-/// [`Reason::Forbidden`] for a login that another site's page sends.
-pub fn check_site(headers: &HeaderMap) -> Result<(), Reason> {
-    let site = headers.get("Sec-Fetch-Site").map(|site| site.as_bytes());
-    match site {
-        None | Some(b"same-origin" | b"none") => Ok(()),
-        Some(_) => Err(Reason::Forbidden),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_stands_for_the_point_but_never_groups_digits() {
+        for (text, minor) in [("12.30", 1230), (" 12,30 ", 1230), ("7", 700)] {
+            assert_eq!(typed_amount(text, 2), Amount::new(minor), "{text}");
+        }
+        for text in ["1,234", "1.234,50", "1,234.50", "-1", "1,"] {
+            assert_eq!(typed_amount(text, 2), Err(Reason::AmountMalformed), "{text}");
+        }
     }
 }

@@ -74,6 +74,21 @@ impl StoredAnswers {
     }
 }
 
+/// A key that was taken, and is given back unless it is kept.
+struct Held<'a> {
+    answers: &'a StoredAnswers,
+    key: &'a WriteKey,
+    is_kept: bool,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.answers.leave(self.key);
+        }
+    }
+}
+
 impl Answers for StoredAnswers {
     fn begin<'a>(
         &'a self,
@@ -83,21 +98,22 @@ impl Answers for StoredAnswers {
     ) -> Later<'a, Result<Begun, Reason>> {
         Box::pin(async move {
             self.wait_and_take(key, fingerprint).await?;
+            // Whoever stops waiting here gives the key back.
+            let mut held = Held { answers: self, key, is_kept: false };
             // Whoever holds the key now sees an answer that was stored before it was taken.
             let stored = self.store.answer(key.0.as_bytes(), now).await;
             match stored {
-                Ok(None) => Ok(Begun::First),
+                Ok(None) => {
+                    held.is_kept = true;
+                    Ok(Begun::First)
+                }
                 Ok(Some(answer)) => {
-                    self.leave(key);
                     if answer.fingerprint != fingerprint {
                         return Err(Reason::IdempotencyKeyReused);
                     }
                     read(&answer.bytes).map(Begun::Again).map_err(|_| Reason::StorageCorrupt)
                 }
-                Err(reason) => {
-                    self.leave(key);
-                    Err(reason)
-                }
+                Err(reason) => Err(reason),
             }
         })
     }
@@ -117,9 +133,8 @@ impl Answers for StoredAnswers {
         })
     }
 
-    fn abandon<'a>(&'a self, key: &'a WriteKey) -> Later<'a, Result<(), Reason>> {
+    fn abandon(&self, key: &WriteKey) {
         self.leave(key);
-        Box::pin(async { Ok(()) })
     }
 }
 
@@ -142,7 +157,20 @@ fn read(bytes: &[u8]) -> Result<StoredAnswer, Reason> {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn whoever_goes_away_while_a_key_is_looked_up_gives_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("party.db").display());
+        let answers = StoredAnswers::new(Store::open(&url, "issuer").await.unwrap());
+        let (key, now) = (WriteKey("k".to_owned()), source::now());
+        let cut_short = answers.begin(&key, [1; 32], now).now_or_never();
+        assert!(cut_short.is_none(), "a store answers from another thread");
+        assert_eq!(answers.begin(&key, [2; 32], now).await, Ok(Begun::First));
+    }
 
     #[tokio::test]
     async fn a_key_has_one_answer_one_request_and_one_worker() {
@@ -156,7 +184,7 @@ mod tests {
         assert_eq!(begin(2).await, Err(Reason::IdempotencyKeyReused));
         // Who comes meanwhile waits, and takes over when the first gives up.
         let (second, ()) = futures::join!(begin(1), async {
-            answers.abandon(&key).await.unwrap();
+            answers.abandon(&key);
         });
         assert_eq!(second, Ok(Begun::First));
         let answer =

@@ -255,7 +255,8 @@ fn genesis(folder: &DataFolder, keys: &Keys) -> Result<Genesis, Failure> {
         return Ok(genesis);
     }
     let genesis = Genesis {
-        name: "tallystick-local".to_owned(),
+        // Two networks on one machine are told apart by their names.
+        name: format!("local-{}", tallystick_kernel::hex::encode(&source::random::<2>()?)),
         // As if the network had been idle for a while: the first block is made as soon as the
         // nodes have found each other, and not an idle interval later.
         time: source::now().before(IDLE_INTERVAL),

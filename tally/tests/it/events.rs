@@ -124,3 +124,37 @@ async fn blocks_are_listed_from_the_latest_to_the_first_without_a_gap() {
     let refused = client.get::<Value>("/v1/blocks?cursor=!").await.unwrap_err();
     assert_eq!(refused.problem.unwrap().field.as_deref(), Some("cursor"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_the_session_that_opened_it() {
+    let world = crate::pages::World::new();
+    let key = format!("key={}", world.file("merchant/till.key"));
+    let (cookie, token) = world.log_in("merchant", "/login", key).await;
+    let mut stream = world.get("merchant", "/till/events", &cookie).await;
+    assert_eq!(stream.status(), 200);
+    let left = world.post("merchant", "/logout", &cookie, format!("form_token={token}")).await;
+    assert_eq!(left.status(), 303);
+    let end = async { while stream.chunk().await.unwrap().is_some() {} };
+    tokio::time::timeout(PATIENCE, end).await.expect("the stream has ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_has_its_share_of_streams_and_the_node_goes_on_answering() {
+    let (_folder, network, _world) = small(&["5.00"]);
+    let address = format!("http://{}", network.address("node-0"));
+    let http = reqwest::Client::new();
+    let mut open = Vec::new();
+    let mut refused = 0;
+    for _ in 0..40 {
+        let request = http.get(format!("{address}/v1/events")).header("Last-Event-ID", "0");
+        let answer = request.send().await.unwrap();
+        match answer.status().as_u16() {
+            200 => open.push(answer),
+            429 => refused += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!((open.len(), refused), (32, 8));
+    let alive = http.get(format!("{address}/livez")).send().await.unwrap();
+    assert_eq!(alive.status(), 200);
+}

@@ -24,6 +24,8 @@ use tallystick_tally::http::{Caller, Gate, JsonBody, Refusal, Routes, server};
 use tallystick_tally::source;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::pages::cookies;
+
 const HOLDER: HolderId = HolderId([9; 32]);
 
 /// The memories of a role, kept only as long as the test.
@@ -91,11 +93,11 @@ impl Answers for Memory {
         })
     }
 
-    fn abandon<'a>(&'a self, key: &'a WriteKey) -> Later<'a, Result<(), Reason>> {
-        Box::pin(async move {
-            self.answers.lock().unwrap().remove(&key.0);
-            Ok(())
-        })
+    fn abandon(&self, key: &WriteKey) {
+        let mut answers = self.answers.lock().unwrap();
+        if answers.get(&key.0).is_some_and(|(_, answer)| answer.is_none()) {
+            answers.remove(&key.0);
+        }
     }
 }
 
@@ -110,6 +112,7 @@ async fn count(
     if body["fail"] == true {
         return Err(Reason::StorageFailed.into());
     }
+    assert!(body["panic"] != true, "a handler that breaks");
     let number = counter.fetch_add(1, Ordering::SeqCst) + 1;
     Ok(Json(json!({ "number": number, "key": caller.key_name })))
 }
@@ -266,6 +269,11 @@ async fn a_write_that_is_sent_again_gets_its_first_answer_again() {
     // A failure of ours is not remembered.
     assert_eq!(post(json!({ "fail": true }), "three").await, Err(Reason::StorageFailed));
     assert_eq!(post(json!({ "a": 3 }), "three").await.unwrap()["number"], 3);
+    // Nor does one that broke keep its key.
+    for _ in 0..2 {
+        assert_eq!(post(json!({ "panic": true }), "four").await, Err(Reason::Internal));
+    }
+    assert_eq!(post(json!({ "a": 4 }), "four").await.unwrap()["number"], 4);
     let keyless: Result<Value, _> = client.post("/count", &json!({}), Repeat::Never).await;
     assert_eq!(keyless.unwrap_err().reason, Reason::IdempotencyKeyMissing);
 }
@@ -353,13 +361,14 @@ async fn a_visitor_comes_with_a_cookie_and_writes_with_the_token_of_the_form() {
     let get = async |cookie: &str| {
         raw(server.address, &format!("GET /page {head}\r\nCookie: {cookie}\r\n\r\n")).await
     };
-    let strangers = get("tally_session=unknown").await;
+    let of = |token: &str| cookies(&server.url, token);
+    let strangers = get(&of("unknown")).await;
     assert!(strangers.starts_with("HTTP/1.1 303") && strangers.contains("location: /\r\n"));
-    assert!(get("tally_session=till-session").await.starts_with("HTTP/1.1 303"));
-    assert!(get("a=b; tally_session=session").await.contains(&HOLDER.to_string()));
+    assert!(get(&of("till-session")).await.starts_with("HTTP/1.1 303"));
+    assert!(get(&format!("a=b; {}", of("session"))).await.contains(&HOLDER.to_string()));
     let post = async |cookie: &str, headers: &str, body: &str| {
         let length = body.len();
-        let cookie = format!("Cookie: tally_session={cookie}");
+        let cookie = format!("Cookie: {}", of(cookie));
         let request = format!(
             "POST /form {head}\r\n{cookie}{headers}\r\nContent-Length: {length}\r\n\r\n{body}"
         );

@@ -150,7 +150,80 @@ async fn a_bulk_write_answers_each_item_and_does_the_same_item_once() {
     let again = send(&batch).await;
     assert!(again.items[0].idempotency_hit && again.items[1].idempotency_hit);
     assert_eq!(again.items[0].body.as_ref().unwrap().id, id(0));
+    // The same key with the single write is the same write.
+    let single: Funding =
+        client.post("/v1/fundings", &funding(100), Repeat::Key("one")).await.unwrap();
+    assert_eq!(single.id, id(0));
+    let other = client.post::<_, Value>("/v1/fundings", &funding(7), Repeat::Key("two")).await;
+    assert_eq!(other.unwrap_err().reason.code(), "idempotency_key_reused");
     let empty = BatchRequest::<FundingRequest> { items: Vec::new() };
     let refused = client.post::<_, Value>("/v1/fundings/batch", &empty, Repeat::Never).await;
     assert_eq!(refused.unwrap_err().reason.code(), "list_empty");
+}
+
+#[tokio::test]
+async fn a_body_that_could_not_be_read_does_not_bind_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_network, url, operator) = begin(folder.path());
+    let http = reqwest::Client::new();
+    let key = format!("{operator}|corrected");
+    let good = json!({ "holder": "demo", "currency": "EUR", "amount": "100" });
+    let mut bad = good.clone();
+    bad["amout"] = json!("100");
+    for body in [&json!("not an object"), &bad] {
+        let (status, hit, text) = post(&http, &url, &key, body).await;
+        assert_eq!((status, hit), (400, false), "{text}");
+        assert!(!text.contains("at line"), "{text}");
+    }
+    let (status, hit, text) = post(&http, &url, &key, &good).await;
+    assert_eq!((status, hit), (200, false), "{text}");
+    // What was read and refused stays bound.
+    let key = format!("{operator}|refused");
+    let unknown = json!({ "holder": "nobody", "currency": "EUR", "amount": "100" });
+    assert_eq!(post(&http, &url, &key, &unknown).await.0, 404);
+    let (status, _, text) = post(&http, &url, &key, &good).await;
+    assert!(status == 422 && text.contains("idempotency_key_reused"), "{status} {text}");
+}
+
+#[tokio::test]
+async fn money_that_there_could_never_be_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_network, url, operator) = begin(folder.path());
+    let http = reqwest::Client::new();
+    let (half, key) = ("4611686018427387904", |name: &str| format!("{operator}|{name}"));
+    let account = World::of(folder.path()).network().description.merchant_account;
+    let body = json!({ "account": account, "currency": "EUR", "amount": half });
+    let (status, _, text) = post(&http, &url, &key("first"), &body).await;
+    assert_eq!(status, 200, "{text}");
+    let made: Value = serde_json::from_str(&text).unwrap();
+    let at = format!("{url}/v1/fundings/{}?wait=final", made["id"].as_str().unwrap());
+    let ended = http.get(at).bearer_auth(&operator).send().await.unwrap().text().await.unwrap();
+    assert!(ended.contains("settled"), "{ended}");
+    let (status, _, text) = post(&http, &url, &key("second"), &body).await;
+    assert!(status >= 400 && text.contains("supply_exceeded"), "{status} {text}");
+    assert!(text.contains("in circulation"), "{text}");
+}
+
+#[tokio::test]
+async fn cursors_and_parameters_that_were_never_given_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, url, operator) = begin(folder.path());
+    let till = std::fs::read_to_string(folder.path().join("merchant/till.key")).unwrap();
+    let merchant = format!("http://{}", network.address("merchant"));
+    let http = reqwest::Client::new();
+    for (address, key) in [
+        (format!("{merchant}/v1/charges"), till.trim()),
+        (format!("{url}/v1/fundings"), operator.as_str()),
+        (format!("{url}/v1/holders"), operator.as_str()),
+        (format!("{url}/v1/audit"), operator.as_str()),
+    ] {
+        for query in ["cursor=foo", "cursor=", "cursor=AAAA", "curser=x", "limit=3"] {
+            let request = http.get(format!("{address}?{query}")).bearer_auth(key);
+            let answer = request.send().await.unwrap();
+            let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+            assert!(status == 400 && text.contains("field_invalid"), "{address} {query}: {text}");
+        }
+        let answer = http.get(&address).bearer_auth(key).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{address}");
+    }
 }

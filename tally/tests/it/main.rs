@@ -18,6 +18,7 @@ mod network;
 mod operators;
 mod pages;
 mod payment;
+mod people;
 mod planted_secrets;
 mod provisioning;
 mod refusals;

@@ -22,6 +22,11 @@ impl World {
     pub fn new() -> World {
         let folder = tempfile::tempdir().unwrap();
         let network = Network::up(folder.path(), &["--listen", "127.0.0.1:0", "--validators", "1"]);
+        World::beside(folder, network)
+    }
+
+    /// The pages of a network that runs.
+    pub fn beside(folder: tempfile::TempDir, network: Network) -> World {
         let client = Client::builder().redirect(redirect::Policy::none()).build().unwrap();
         World { folder, network, client }
     }

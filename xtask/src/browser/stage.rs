@@ -14,6 +14,10 @@ use crate::network::TALLY;
 
 /// A phone and a desk, in CSS pixels.
 const SIZES: [(&str, u32, u32); 2] = [("phone", 390, 844), ("desk", 1280, 900)];
+/// The smallest phone that a page fits on.
+const SMALLEST: (u32, u32) = (320, 640);
+/// Two rows of the bar, in CSS pixels.
+const BAR_HEIGHT_MAX: f64 = 120.0;
 const SCHEMES: [&str; 2] = ["light", "dark"];
 /// Fields that one may have to pass until the one that is wanted.
 const TABS_MAX: usize = 20;
@@ -114,11 +118,11 @@ impl<'a> Stage<'a> {
 
     async fn tab_to(&self, browser: &Browser<'_>, css: &str) -> Result<(), String> {
         for _ in 0..TABS_MAX {
-            browser.press(TAB).await?;
             let is_there = "return document.activeElement.matches(arguments[0])";
             if browser.run(is_there, json!([css])).await? == true {
                 return self.holds(&format!("the keyboard leads to {css}"), true);
             }
+            browser.press(TAB).await?;
         }
         Err(format!("the keyboard does not lead to {css}"))
     }
@@ -139,15 +143,25 @@ impl<'a> Stage<'a> {
                 let barriers = axe::barriers(browser, self.axe).await?;
                 barriers.iter().for_each(|barrier| println!("{place}: {barrier}"));
                 self.holds(&format!("{place} has no barriers"), barriers.is_empty())?;
-                let too_wide = "document.scrollingElement.scrollWidth > innerWidth";
-                let too_wide = browser.run(&format!("return {too_wide}"), json!([])).await? == true;
-                self.holds(&format!("{place} fits into the window"), !too_wide)?;
+                self.fits(browser, &place).await?;
                 if shown.contains(&format!("{size}-{scheme}").as_str()) {
                     self.picture(browser, &format!("{name}-{size}-{scheme}"), width).await?;
                 }
             }
         }
+        resize(browser, SMALLEST.0, SMALLEST.1, 1).await?;
+        self.fits(browser, &format!("{name} (the smallest phone)")).await?;
+        let rows = "return document.querySelector('header.bar').offsetHeight";
+        let height = browser.run(rows, json!([])).await?.as_f64().unwrap_or(f64::MAX);
+        self.holds(&format!("the bar of {name} has two rows"), height <= BAR_HEIGHT_MAX)?;
         colours(browser, "light").await
+    }
+
+    /// Nothing stands beside the window.
+    async fn fits(&self, browser: &Browser<'_>, place: &str) -> Result<(), String> {
+        let too_wide = "return document.scrollingElement.scrollWidth > innerWidth";
+        let too_wide = browser.run(too_wide, json!([])).await? == true;
+        self.holds(&format!("{place} fits into the window"), !too_wide)
     }
 
     /// The page barriers are looked for on, by axe-core as [`Stage::look`] asks it.

@@ -200,6 +200,8 @@ async fn ledger_shows_it(stage: &Stage<'_>, visitor: &Browser<'_>, id: &str) -> 
     visitor.type_into("#query", id).await?;
     visitor.click("form[role=search] button").await?;
     visitor.until(&format!("location.pathname === '/payments/{id}'")).await?;
+    visitor.click(".terms [data-copy]").await?;
+    visitor.until("document.querySelector('[data-copied]') !== null").await?;
     visitor.click(".terms a[href*='/accounts/']").await?;
     visitor.until("document.querySelector('.stick') !== null").await?;
     stage.look(visitor, "account", &["phone-dark", "desk-light"]).await?;
@@ -283,7 +285,13 @@ async fn operator_revokes(
     operator.until(paid).await?;
     stage.look(operator, "operator", &["phone-light", "desk-light"]).await?;
     for left in ["1", "0"] {
+        // In two steps: what is about to be revoked is told first.
+        operator.click(".confirm summary").await?;
+        let told = operator.text(".confirm form p").await?;
+        stage.holds(&told, told.contains("of demo") && told.contains("cannot be undone"))?;
+        stage.look(operator, "operator-revoking", &[]).await?;
         operator.click("form[action$='/revoke'] button").await?;
+        operator.until("document.querySelector('.notice-good') !== null").await?;
         let left =
             format!("document.querySelectorAll('form[action$=\"/revoke\"]').length === {left}");
         operator.until(&left).await?;

@@ -23,14 +23,19 @@ pub fn look(subject: &Subject) -> Vec<Finding> {
     };
     let shape = subject.shape.as_ref().unwrap_or(&planned);
     let (mut findings, mut held, mut free) = (Vec::new(), 0_usize, 0_usize);
+    let mut foreign = Vec::new();
     for (role, address) in shape.addresses() {
         let holder = port_holder::find(address.port()).map(|holder| holder.pid);
         match (subject.running.is_some(), TcpListener::bind(address)) {
             (false, Ok(_)) => free += 1,
             (true, Ok(_)) => findings.push(deserted(&role, address)),
             (true, Err(_)) if holder.is_some() && holder == pid_of(subject, &role) => held += 1,
-            (_, Err(error)) => findings.push(taken(&role, address, &error)),
+            (_, Err(error)) => foreign.push(taken(&role, address, &error)),
         }
+    }
+    match foreign.len() {
+        count if count > 1 && subject.shape.is_none() => findings.push(many(count, &foreign)),
+        _ => findings.extend(foreign),
     }
     let first = SocketAddr::new(shape.host, shape.base_port);
     if held > 0 {
@@ -42,6 +47,16 @@ pub fn look(subject: &Subject) -> Vec<Finding> {
         findings.insert(0, Finding::ok(CHECK, says));
     }
     findings
+}
+
+/// One finding for many ports that would be taken: most likely another network has them all.
+fn many(count: usize, taken: &[Finding]) -> Finding {
+    let first = taken.first().map_or("", |finding| finding.says.as_str());
+    let says =
+        format!("{count} ports that a network here would take are taken; the first: {first}");
+    let next = "name the folder of the network that runs there with --data DIR, or begin another \
+                with tally up --listen HOST:PORT";
+    Finding::failed(CHECK, Reason::AddressInUse, says, next)
 }
 
 fn pid_of(subject: &Subject, role: &str) -> Option<u32> {

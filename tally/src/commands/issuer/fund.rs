@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tallystick_api::issuer::{FundingRequest, Progress};
-use tallystick_kernel::DurationMs;
+use tallystick_api::issuer::{Funding, FundingRequest, Progress};
+use tallystick_kernel::{DurationMs, Reason};
 
 use super::operator::Operator;
 use crate::commands::amount::{self, AmountShown};
@@ -41,6 +41,13 @@ struct Shown {
     amount: AmountShown,
 }
 
+/// A funding that ended without money.
+fn failed(made: &Funding) -> Failure {
+    let reason = made.code.as_deref().and_then(Reason::from_code);
+    let failure = Failure::new(reason.unwrap_or(Reason::SettlementFailed));
+    failure.cause(format!("the funding {} failed; nothing was minted", made.id))
+}
+
 /// Runs the command.
 pub fn run(args: &FundArgs, output: Output) -> Result<(), Failure> {
     let operator = Operator::open(&args.data)?;
@@ -63,7 +70,7 @@ pub fn run(args: &FundArgs, output: Output) -> Result<(), Failure> {
         Progress::Accepted => "accepted; it is minted as soon as the holder has an account linked",
         Progress::Submitted => "on its way to the ledger",
         Progress::Settled => "minted",
-        Progress::Failed => "failed",
+        Progress::Failed => return Err(failed(&made)),
     };
     let shown = Shown {
         id: made.id,

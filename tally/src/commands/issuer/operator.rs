@@ -32,7 +32,9 @@ impl Operator {
     /// Reads configuration and key from an issuer's data folder.
     pub fn open(folder: &Path) -> Result<Operator, Failure> {
         let file = folder.join("config.toml");
-        let config: IssuerConfig = config::load(&file, &[])?;
+        let config: IssuerConfig = config::load(&file, &[]).map_err(|failure| {
+            failure.next_step("name the issuer's data folder with --data DIR")
+        })?;
         let key = read_text(&folder.join(OPERATOR_KEY_FILE), 256)?;
         let client = Client::new(&format!("http://{}", config.listen))?.with_token(key.trim());
         Ok(Operator {

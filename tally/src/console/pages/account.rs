@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use tallystick_kernel::AccountId;
 
+use super::network::{TransactionLine, transactions};
 use crate::console::identifier::identifier;
 use crate::console::layout;
 use crate::console::money::{Money, money_large};
@@ -22,6 +23,10 @@ pub struct AccountView {
     pub holdings: Vec<Holding>,
     /// Whether there are more reserves than are shown.
     pub has_more: bool,
+    /// What happened to it in the latest blocks, the newest first.
+    pub lately: Vec<TransactionLine>,
+    /// How many blocks were looked through for that.
+    pub looked_through: usize,
 }
 
 /// What an account holds of one currency.
@@ -42,6 +47,17 @@ pub fn account(view: &AccountView) -> Markup {
         div data-part="holdings" { (holdings(&view.holdings)) }
         @if view.has_more {
             p.quiet { "There are more reserves than are shown; " a href={ "/v1/accounts/" (view.id) "/reserves" } { "all of them as JSON" } "." }
+        }
+        section.section data-part="lately" aria-labelledby="lately" {
+            div.section-head {
+                h2 #lately { "Lately" }
+                span.quiet { "in the latest " (view.looked_through) " blocks" }
+            }
+            @if view.lately.is_empty() {
+                (empty("Nothing. Older transactions are found by their id or their receipt."))
+            } @else {
+                (transactions(&view.lately))
+            }
         }
         section.section aria-labelledby="owners" {
             h2 #owners { "Owners" }

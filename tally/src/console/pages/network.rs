@@ -7,7 +7,7 @@ use crate::console::badge::{Tone, badge};
 use crate::console::identifier::{identifier, linked};
 use crate::console::layout;
 use crate::console::moment::moment;
-use crate::console::money::{Money, money};
+use crate::console::money::{Money, digits, is_long, money};
 use crate::console::notice::empty;
 use crate::console::table::{Cell, Row, table, table_small};
 
@@ -116,11 +116,12 @@ fn figures(view: &NetworkView) -> Markup {
     html! {
         dl.figures {
             div.figure { dt { "height" } dd { (view.height) } }
-            div.figure { dt { "proven by receipts up to" } dd { (view.reported_height) } }
-            div.figure { dt { "waiting" } dd { (view.pool_size) } }
+            div.figure { dt { "provable up to height" } dd { (view.reported_height) } }
+            div.figure { dt { "payments waiting for a block" } dd { (view.pool_size) } }
             div.figure { dt { "validators heard of" } dd { (view.peers_connected + 1) small { " of " (view.validators.len()) } } }
             @for supply in &view.supplies {
-                div.figure { dt { (supply.currency) " in circulation" } dd { (supply.digits()) } }
+                @let long = if is_long(&supply.digits()) { "figure figure-long" } else { "figure" };
+                div class=(long) { dt { (supply.currency) " in circulation" } dd { (digits(supply)) } }
             }
         }
     }

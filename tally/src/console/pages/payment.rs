@@ -22,6 +22,8 @@ pub struct PaymentView {
     pub state: PaymentState,
     /// What it wants, when the node still has it.
     pub wanted: Option<Wanted>,
+    /// The time of the block that holds it, once there is one.
+    pub time: Option<TimeMs>,
     /// Whether there is a receipt.
     pub has_receipt: bool,
 }
@@ -100,7 +102,7 @@ fn explained(view: &PaymentView) -> Markup {
             html! { p { "A quorum of nodes stored it durably. It waits for its block." } }
         }
         PaymentState::Final(height, failure) => html! {
-            p { "Executed in block " a href={ "/blocks/" (height) } { (height) } "." @if !view.has_receipt { " The receipt comes with the next blocks." } }
+            p { "Executed in block " a href={ "/blocks/" (height) } { (height) } @if let Some(time) = view.time { ", " (moment(time)) } "." @if !view.has_receipt { " The receipt comes with the next blocks." } }
             @if let Some(reason) = failure { (notice(Tone::Bad, &format!("{} ({})", sentence(reason), reason.code()))) }
         },
         PaymentState::Expired => {
@@ -154,12 +156,19 @@ fn lines(lines: &[PaymentLine]) -> Markup {
     table("Lines of the payment", &["Payee", "Reference", "Amount"], &rows)
 }
 
+/// The beginning of the id, enough to tell files apart.
+fn file_name(view: &PaymentView) -> String {
+    view.id.to_string().chars().take(FILE_NAME_LENGTH).collect()
+}
+
+const FILE_NAME_LENGTH: usize = 13;
+
 fn receipt(view: &PaymentView) -> Markup {
     html! {
         section.sheet aria-labelledby="receipt" data-verify={ "/v1/transactions/" (view.id) "/receipt" } data-genesis="/v1/genesis" data-transaction=(view.id) {
             div.section-head {
                 h2 #receipt { "Receipt" }
-                a href={ "/v1/transactions/" (view.id) "/receipt" } download={ (view.id) ".tally" } { "Download" }
+                a href={ "/v1/transactions/" (view.id) "/receipt" } download={ "receipt-" (file_name(view)) ".tally" } { "Download" }
             }
             p { "The receipt proves what became of this transaction to anyone who has the genesis file. Verify it with this browser's own cryptography; the server is only asked for the bytes." }
             div.field {

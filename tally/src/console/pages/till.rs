@@ -1,7 +1,7 @@
 //! The till: an amount, a code by camera, file or paste, and what becomes of the charge.
 
 use maud::{Markup, html};
-use tallystick_kernel::{Reason, TransactionId};
+use tallystick_kernel::{Reason, TimeMs, TransactionId};
 
 use super::holder::{Stage, stage};
 use super::missing::sentence;
@@ -9,9 +9,10 @@ use crate::console::badge::Tone;
 use crate::console::form;
 use crate::console::identifier::linked;
 use crate::console::layout;
+use crate::console::moment::moment;
 use crate::console::money::{Money, money, money_large};
 use crate::console::notice::{empty, notice};
-use crate::console::table::{Cell, Row, table};
+use crate::console::table::{Cell, Listed, OLDER, Row, table};
 
 /// What the merchant shows at the till.
 #[derive(Clone, Debug)]
@@ -20,17 +21,40 @@ pub struct TillView {
     pub name: String,
     /// The currency's code.
     pub currency: String,
-    /// The latest charges, the newest first.
-    pub charges: Vec<ChargeEntry>,
+    /// Charges, the newest first.
+    pub charges: Listed<ChargeEntry>,
     /// The form token.
     pub form_token: String,
     /// The network's pages.
     pub network: String,
     /// Why the last charge was refused.
-    pub refused: Option<Reason>,
+    pub refused: Option<Refused>,
     /// What was typed for it.
-    pub amount: String,
+    pub typed: Typed,
 }
+
+/// What was typed for a charge; empty for a new one.
+#[derive(Clone, Debug, Default)]
+pub struct Typed {
+    /// The amount.
+    pub amount: String,
+    /// The order.
+    pub order: String,
+    /// The holder's code.
+    pub code: String,
+}
+
+/// Why a charge was refused, and the field at fault where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The reason.
+    pub reason: Reason,
+    /// The name of the field: `amount`, `order` or `code`.
+    pub field: Option<&'static str>,
+}
+
+/// The longest order that a till takes, in bytes.
+pub const ORDER_LENGTH_MAX: usize = tallystick_merchant::charge::ORDER_BYTES_MAX;
 
 /// A charge.
 #[derive(Clone, Debug)]
@@ -39,6 +63,8 @@ pub struct ChargeEntry {
     pub id: String,
     /// What it is for.
     pub order: String,
+    /// When it was made.
+    pub time: TimeMs,
     /// How much.
     pub amount: Money,
     /// How far it is.
@@ -53,7 +79,7 @@ pub struct ChargeEntry {
 pub fn till(view: &TillView) -> Markup {
     html! {
         (layout::head("Till", &view.name, None))
-        @if let Some(reason) = view.refused { (notice(Tone::Bad, &sentence(reason))) }
+        @if let Some(Refused { reason, field: None }) = view.refused { (notice(Tone::Bad, &sentence(reason))) }
         div.columns {
             (charge_form(view))
             section.section data-part="charges" aria-labelledby="charges" {
@@ -65,17 +91,27 @@ pub fn till(view: &TillView) -> Markup {
 }
 
 fn charge_form(view: &TillView) -> Markup {
+    let fault = |name: &str| {
+        let refused = view.refused.filter(|refused| refused.field == Some(name))?;
+        Some(form::error(name, &explained(refused.reason, name)))
+    };
+    let (amount, order, code) = (fault("amount"), fault("order"), fault("code"));
+    let invalid = |fault: &Option<Markup>| fault.as_ref().map(|_| "true");
     html! {
         form.sheet.form method="post" action="/till" data-till data-form-token=(view.form_token) aria-labelledby="new" {
             h2 #new { "New charge" }
             (form::token(&view.form_token))
             div.field {
                 label for="amount" { "Amount in " (view.currency) }
-                input.amount #amount name="amount" required inputmode="decimal" autocomplete="off" placeholder="0.00" pattern="[0-9]+([.][0-9]+)?" value=(view.amount);
+                input.amount #amount name="amount" required autofocus inputmode="decimal" autocomplete="off" placeholder="0.00" value=(view.typed.amount)
+                    aria-invalid=[invalid(&amount)] aria-describedby=[amount.as_ref().map(|_| "amount-error")];
+                @if let Some(amount) = &amount { (amount) }
             }
             div.field {
                 label for="order" { "Order" }
-                input #order name="order" autocomplete="off" maxlength="64" aria-describedby="order-hint";
+                input #order name="order" autocomplete="off" maxlength=(ORDER_LENGTH_MAX) value=(view.typed.order)
+                    aria-invalid=[invalid(&order)] aria-describedby=(if order.is_some() { "order-error order-hint" } else { "order-hint" });
+                @if let Some(order) = &order { (order) }
                 p.hint #order-hint { "Your own text; only a salted hash of it leaves the till." }
             }
             fieldset.field {
@@ -90,7 +126,9 @@ fn charge_form(view: &TillView) -> Markup {
                     button.button-plain.button-small type="button" data-till-camera-stop { "Stop the camera" }
                 }
                 label.visually-hidden for="code" { "Text of the code" }
-                textarea #code name="code" required spellcheck="false" autocomplete="off" placeholder="or paste it here: TLY1:…" {}
+                textarea #code name="code" required spellcheck="false" autocomplete="off" placeholder="or paste it here: TLY1:…"
+                    aria-invalid=[invalid(&code)] aria-describedby=[code.as_ref().map(|_| "code-error")] { (view.typed.code) }
+                @if let Some(code) = &code { (code) }
                 p data-till-status role="status" {}
             }
             button type="submit" { "Charge" }
@@ -98,8 +136,37 @@ fn charge_form(view: &TillView) -> Markup {
     }
 }
 
+/// What is wrong with a field, in the words of whoever stands at the till.
+fn explained(reason: Reason, field: &str) -> String {
+    match field {
+        "order" => format!("An order has at most {ORDER_LENGTH_MAX} bytes."),
+        "code" if is_unreadable(reason) => {
+            "This is no whole payment code. Read it again, or paste all of its text.".to_owned()
+        }
+        "amount" if reason == Reason::AmountMalformed => {
+            "Write an amount such as 12.30, without a sign.".to_owned()
+        }
+        _ => sentence(reason),
+    }
+}
+
+/// Whether a code could not even be read.
+fn is_unreadable(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::InflateFailed
+            | Reason::Base45Malformed
+            | Reason::PrefixUnknown
+            | Reason::Malformed
+            | Reason::NotCanonical
+            | Reason::TrailingBytes
+            | Reason::CoseMalformed
+            | Reason::TooLarge
+    )
+}
+
 fn charges(view: &TillView) -> Markup {
-    if view.charges.is_empty() {
+    if view.charges.entries.is_empty() {
         return empty(
             "No charges yet. The first one appears here and is followed until it is proven.",
         );
@@ -108,13 +175,30 @@ fn charges(view: &TillView) -> Markup {
         key: entry.id.clone(),
         cells: vec![
             Cell::new(html! { a href={ "/till/charges/" (entry.id) } { (order_name(entry)) } }),
+            Cell::new(moment(entry.time)),
             Cell::new(stage(entry.state)),
             Cell::number(money(&entry.amount)),
         ],
     };
-    let rows: Vec<Row> = view.charges.iter().map(row).collect();
-    table("Charges", &["Order", "State", "Amount"], &rows)
+    let rows: Vec<Row> = view.charges.entries.iter().map(row).collect();
+    html! {
+        (table("Charges", &["Order", "Time", "State", "Amount"], &rows))
+        (view.charges.ways("charges", OLDER))
+    }
 }
+
+/// The order as a part of a file's name: letters, digits and hyphens; else the beginning of the id.
+fn file_name(entry: &ChargeEntry) -> String {
+    let letters = entry.order.chars().map(|letter| match letter {
+        letter if letter.is_ascii_alphanumeric() => letter,
+        _ => '-',
+    });
+    let name: String = letters.take(FILE_NAME_MAX).collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { entry.id.chars().take(8).collect() } else { name.to_owned() }
+}
+
+const FILE_NAME_MAX: usize = 32;
 
 fn order_name(entry: &ChargeEntry) -> &str {
     if entry.order.is_empty() { "without order" } else { &entry.order }
@@ -131,6 +215,7 @@ pub fn charge(entry: &ChargeEntry, network: &str) -> Markup {
         (layout::head("Charge", order_name(entry), None))
         section.sheet data-part="charge" aria-label="State" {
             div.row.row-spread { (money_large(&entry.amount)) (stage(entry.state)) }
+            p.quiet.small { "Charged " (moment(entry.time)) }
             @if let Some(reason) = entry.failure {
                 (notice(Tone::Bad, &format!("{} ({})", sentence(reason), reason.code())))
             } @else {
@@ -142,7 +227,7 @@ pub fn charge(entry: &ChargeEntry, network: &str) -> Markup {
             }
             @if entry.state == Stage::Settled {
                 div.row {
-                    a.button href={ "/till/charges/" (entry.id) "/receipt" } download={ (entry.id) ".tally" } { "Download receipt" }
+                    a.button href={ "/till/charges/" (entry.id) "/receipt" } download={ "receipt-" (file_name(entry)) ".tally" } { "Download receipt" }
                     @if let Some(id) = entry.transaction.map(|id| id.to_string()) {
                         a.button.button-plain href={ (network) "/payments/" (id) } { "Verify on the network" }
                     }

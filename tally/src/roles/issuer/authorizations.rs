@@ -25,12 +25,12 @@ use tallystick_proofs::action::Lock;
 use tallystick_proofs::payment_code::{self, Chain, KeyId, Trust, VerifiedCode};
 use tallystick_store::{Batch, Record, retry_conflicts};
 
-use super::{App, CONFLICTS_MAX, Issuer, SETTLE, decode, id_of, kinds, now};
+use super::{App, CONFLICTS_MAX, Issuer, SETTLE, decode, id_of, kinds, now, refused_charges};
 use crate::http::gate::Caller;
 use crate::http::idempotency::WriteKey;
 use crate::http::{CursorQuery, JsonBody, Refusal, Routes, WaitQuery};
 use crate::source;
-use crate::stored::latest;
+use crate::stored::latest::{self, Slice};
 
 /// Reserves of one holder that are looked at.
 const RESERVES_MAX: usize = 1000;
@@ -101,6 +101,10 @@ impl Issuer {
         let holder = self.holder_by_token(&code.claims.account_token).await?;
         let limits = Limits { unbound_max: Amount::new(self.config.unbound_max)? };
         tallystick_issuer::authorization::check(&holder, &code.claims, asked, &limits)?;
+        if asked.currency != self.currency {
+            let detail = format!("this issuer pays in {}", self.currency);
+            return Err(Problem::new(Reason::CurrencyMismatch).detail(detail).into());
+        }
         let (available, old) = self.available(&holder).await?;
         let made = decide(id, &holder, &code.claims, asked, &limits, &available, now())?;
         let body = remittance(&made, self.genesis.network(), Salt(source::random()?), now());
@@ -213,7 +217,13 @@ async fn create(
             other => Ok(other),
         }
     });
-    let made = made.await??;
+    let made = match made.await? {
+        Ok(made) => made,
+        Err(refusal) => {
+            refused_charges::remember(&app, &code, &asked, refusal.reason()).await;
+            return Err(refusal);
+        }
+    };
     app.change();
     Ok(Json(shown(&made)))
 }
@@ -241,10 +251,11 @@ async fn list(
     caller: Caller,
     cursor: CursorQuery,
 ) -> Result<Json<Page<Shown>>, Refusal> {
-    let (place, by) = (latest::place(&cursor)?, asked_by(caller.require_key()?));
-    let found = latest::read(&app.store, kinds::AUTHORIZATION, "key", &by, place).await?;
+    let slice = Slice::page(latest::place(&cursor)?);
+    let by = asked_by(caller.require_key()?);
+    let found = latest::read(&app.store, kinds::AUTHORIZATION, "key", &by, &slice).await?;
     let show = |record: &Record| decode(record, AUTHORIZATION_BYTES_MAX).map(|one| shown(&one));
-    Ok(Json(latest::page(found, show)?))
+    Ok(Json(latest::page(found, &slice, show)?))
 }
 
 async fn receipt(

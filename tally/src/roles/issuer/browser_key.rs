@@ -4,6 +4,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::USER_AGENT;
 use serde::{Deserialize, Serialize};
 use tallystick_api::operation::{Access, Operation};
 use tallystick_api::{Bytes, Problem};
@@ -19,6 +21,7 @@ use tallystick_store::Batch;
 
 use super::{App, Issuer, kinds, now};
 use crate::http::{Caller, JsonBody, Refusal, Routes};
+use crate::roles::pages;
 use crate::{qr, source};
 
 const ANY: &[Group] = &[Group::Form, Group::Request, Group::Environment, Group::Limits];
@@ -133,13 +136,14 @@ async fn begin_key(
 async fn end_key(
     State(app): State<App>,
     caller: Caller,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<KeySigned>,
 ) -> Result<Json<Certified>, Refusal> {
     let holder = holder_of(&app, &caller).await?;
     let (token, key) = (token(&holder)?, key_at(&body.point)?);
     let signed = UnsignedRequest::new(token, &key)?.assemble(&signature(&body.signature)?)?;
     let key = CertificateRequest::read(&signed)?.key();
-    let made = app.certificate(token, &key, holder.id)?;
+    let made = app.certificate(token, &key, holder.id, &browser(&headers))?;
     let index = [("key", KeyId::of(&key)?.0.to_vec())];
     let serial = hex::encode(&made.serial);
     let batch = Batch::new()
@@ -149,6 +153,34 @@ async fn end_key(
     Ok(Json(Certified { expiry_ms: X509Certificate::read(&made.der)?.not_after().0 }))
 }
 
+/// What browser it is, told coarsely by names that are known here: what a browser says of itself
+/// is not kept.
+fn browser(headers: &HeaderMap) -> String {
+    let said = headers.get(USER_AGENT).and_then(|said| said.to_str().ok()).unwrap_or_default();
+    let of = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(mark, _)| said.contains(mark)).map(|(_, name)| *name)
+    };
+    let name = of(&BROWSERS).unwrap_or("browser");
+    of(&SYSTEMS).map_or_else(|| name.to_owned(), |system| format!("{name} on {system}"))
+}
+
+/// Marks of browsers with their names; those that claim to be others as well go first.
+const BROWSERS: [(&str, &str); 5] = [
+    ("Firefox/", "Firefox"),
+    ("Edg/", "Edge"),
+    ("Chromium/", "Chromium"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+];
+const SYSTEMS: [(&str, &str); 6] = [
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+];
+
 async fn begin_code(
     State(app): State<App>,
     caller: Caller,
@@ -156,7 +188,7 @@ async fn begin_code(
 ) -> Result<Json<CodeToBeSigned>, Refusal> {
     let holder = holder_of(&app, &caller).await?;
     let exponent = app.exponent(&app.currency);
-    let read = |text: String| Amount::parse(&text, exponent);
+    let read = |text: String| pages::typed_amount(&text, exponent);
     let amount = body.amount.map(read).transpose();
     let amount = amount.map_err(|reason| Problem::new(reason).field("amount"))?;
     let at = now();
@@ -181,8 +213,7 @@ async fn end_code(
     let code = unsigned.assemble(&signature(&body.signature)?)?;
     let verified = app.verified(&code, now()).await?;
     let amount = verified.claims.amount;
-    let shown =
-        amount.map(|(code, amount)| format!("{} {code}", amount.display(app.exponent(&code))));
+    let shown = amount.map(|(code, amount)| app.money(code, amount).text());
     Ok(Json(Code {
         picture: qr::to_svg(&code)?,
         code,
@@ -235,4 +266,24 @@ async fn unsigned(
         amount,
     };
     UnsignedCode::new(&claims, &key, Some(&chain))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_browser_is_told_by_its_name_and_system_and_by_nothing_that_it_made_up() {
+        let of = |said: &'static str| {
+            browser(&HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(said))]))
+        };
+        let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+        assert_eq!(of(firefox), "Firefox on Linux");
+        let edge = "Mozilla/5.0 (Windows NT 10.0) Chrome/140.0 Safari/537.36 Edg/140.0";
+        assert_eq!(of(edge), "Edge on Windows");
+        assert_eq!(of("4111111111111111"), "browser");
+        assert_eq!(browser(&HeaderMap::new()), "browser");
+    }
 }

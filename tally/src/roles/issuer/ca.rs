@@ -42,15 +42,17 @@ pub fn routes(routes: Routes<App>) -> Routes<App> {
 }
 
 impl Issuer {
-    /// Certifies a key of a holder's device, without storing it.
+    /// Certifies a key of a holder's device, without storing it; `device` is its kind, for people.
     pub(super) fn certificate(
         &self,
         token: &str,
         key: &PublicKey,
         holder: HolderId,
+        device: &str,
     ) -> Result<DeviceCertificate, Reason> {
         let (serial, signer) = (source::random()?, self.ca_signer()?);
-        authority::device(token, key, holder, &self.root, serial, now(), &signer)
+        let made = authority::device(token, key, holder, &self.root, serial, now(), &signer)?;
+        Ok(DeviceCertificate { device: device.to_owned(), ..made })
     }
 
     /// The chain of a device's key that was certified here.
@@ -156,7 +158,7 @@ async fn certify(
     let (request, credential) = (&body.request.0, &body.credential.0);
     let shown = certifiable(request, credential, &proven, &holder, &app.provisioner, now())?;
     let token = &holder.require_link()?.token;
-    let made = app.certificate(token, &proven, holder.id)?;
+    let made = app.certificate(token, &proven, holder.id, "wallet")?;
     let until = shown.expires.after(REPLAY_SLACK).after(tallystick_kernel::DurationMs::seconds(60));
     let index = [("key", KeyId::of(&proven)?.0.to_vec())];
     let batch = Batch::new()

@@ -1,5 +1,6 @@
 //! The configuration of an issuer, and the issuer of a local network.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 use crate::http::api_keys::{self, ApiKeyEntry};
 use crate::key_file::KeyFile;
 use crate::machine_key::MachineKey;
+use crate::roles::merchant::MERCHANT_NAME;
 use crate::secret_file::SecretFile;
 use crate::source;
 use crate::up::MACHINE_KEY_FILE;
@@ -73,6 +75,9 @@ pub struct IssuerConfig {
     /// Who may use the operator's and the merchants' endpoints.
     #[serde(default)]
     pub api_keys: Vec<ApiKeyEntry>,
+    /// What merchants are called on the pages, by the names of their keys.
+    #[serde(default)]
+    pub merchant_names: BTreeMap<String, String>,
     /// Where the pages of the other roles are.
     #[serde(default)]
     pub console: Links,
@@ -130,6 +135,7 @@ pub fn plan(folder: &Path, network: &Network) -> Result<(Role, String), Failure>
         provisioner_key,
         demo_password: Some(beside(DEMO_PASSWORD_FILE)),
         api_keys: [vec![operator, merchant], founding::maintenance_keys(folder)?].concat(),
+        merchant_names: BTreeMap::from([(MERCHANT_KEY.to_owned(), MERCHANT_NAME.to_owned())]),
         console: network.shape.pages(),
     };
     let role = Role {
@@ -169,10 +175,12 @@ fn merchant_access(folder: &Path, machine_key: &MachineKey) -> Result<ApiKeyEntr
     let text = core::str::from_utf8(secrets.require(ISSUER_ACCESS)?)
         .map_err(|_| Reason::StorageCorrupt)?;
     Ok(ApiKeyEntry {
-        name: "merchant".to_owned(),
+        name: MERCHANT_KEY.to_owned(),
         scopes: vec!["authorizations".to_owned()],
         digest: api_keys::digest(text),
     })
 }
 
+/// The name of the merchant's key at the issuer.
+const MERCHANT_KEY: &str = "merchant";
 const UNBOUND_MAX: u64 = 5000;

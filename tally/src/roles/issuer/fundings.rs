@@ -10,15 +10,15 @@ use tallystick_api::operations::issuer as endpoints;
 use tallystick_api::{Page, Problem, trace_context};
 use tallystick_issuer::funding::{FUNDING_BYTES_MAX, Funding};
 use tallystick_issuer::settlement::{Order, Subject};
-use tallystick_kernel::{Codec as _, Digest, HolderId, Reason, hex};
-use tallystick_store::{Batch, Place, Record};
+use tallystick_kernel::{Amount, Codec as _, Digest, HolderId, Reason, hex};
+use tallystick_store::Batch;
 
 use super::{App, Issuer, SETTLE, decode, id_of, kinds, now};
 use crate::http::batch;
 use crate::http::gate::Caller;
 use crate::http::idempotency::WriteKey;
 use crate::http::{CursorQuery, JsonBody, Refusal, Routes, WaitQuery};
-use crate::stored::latest;
+use crate::stored::latest::{self, Slice};
 
 /// The endpoints of fundings.
 pub fn routes(routes: Routes<App>) -> Routes<App> {
@@ -66,8 +66,17 @@ fn shown(funding: &Funding) -> Shown {
     }
 }
 
-/// The index entries of a funding.
-pub fn indexes(funding: &Funding) -> Vec<(&'static str, Vec<u8>)> {
+/// Writes a funding with its index entries, and tells those who follow.
+pub fn put_funding(batch: Batch, version: u64, funding: &Funding) -> Batch {
+    let batch =
+        batch.put(kinds::FUNDING, funding.id, version, funding.to_bytes(), &indexes(funding));
+    batch.event(FEED, now(), funding.id)
+}
+
+/// The feed of fundings.
+const FEED: &[u8] = b"fundings";
+
+fn indexes(funding: &Funding) -> Vec<(&'static str, Vec<u8>)> {
     let mut indexes = vec![("time", funding.created.0.to_be_bytes().to_vec())];
     indexes.extend(funding.holder.map(|id| ("holder", id.0.to_vec())));
     indexes
@@ -88,18 +97,19 @@ async fn create_each(
 ) -> Result<Json<BatchAnswer<Shown>>, Refusal> {
     let answers = Arc::new(app.answers.clone());
     let write = |key, body| fund(Arc::clone(&app), key, body);
-    batch::answer_each(&endpoints::FUND_BATCH, &caller, answers, body, write).await.map(Json)
+    batch::answer_each(&endpoints::FUND, &caller, answers, body, write).await.map(Json)
 }
 
 async fn list(State(app): State<App>, cursor: CursorQuery) -> Result<Json<Page<Shown>>, Refusal> {
-    Ok(Json(latest_fundings(&app, latest::place(&cursor)?).await?))
+    let slice = Slice::page(latest::place(&cursor)?);
+    let Page { items, next } = latest_fundings(&app, &slice).await?;
+    Ok(Json(Page { items: items.iter().map(shown).collect(), next }))
 }
 
-/// A page of fundings, the latest first.
-pub async fn latest_fundings(app: &App, place: Option<Place>) -> Result<Page<Shown>, Reason> {
-    let found = latest::read(&app.store, kinds::FUNDING, "time", &[], place).await?;
-    let show = |record: &Record| decode(record, FUNDING_BYTES_MAX).map(|one| shown(&one));
-    latest::page(found, show)
+/// A slice of the fundings, the latest first.
+pub async fn latest_fundings(app: &App, slice: &Slice) -> Result<Page<Funding>, Reason> {
+    let found = latest::read(&app.store, kinds::FUNDING, "time", &[], slice).await?;
+    latest::page(found, slice, |record| decode(record, FUNDING_BYTES_MAX))
 }
 
 /// Stores a funding and has it worked on.
@@ -124,15 +134,35 @@ pub async fn fund(app: App, key: WriteKey, body: FundingRequest) -> Result<Shown
             return Err(problem.detail("either holder or account must be there").into());
         }
     };
+    require_room(&app, &funding).await?;
     let order = Order { subject: Subject::Funding(id), transaction: None };
-    let batch = Batch::new()
-        .put(kinds::FUNDING, id, 0, funding.to_bytes(), &indexes(&funding))
+    let batch = put_funding(Batch::new(), 0, &funding)
         .push(SETTLE, id, now(), order.to_bytes(), trace_context::current())
         .audit(now(), format!("funding {} of {}", hex::encode(&id), funding.amount));
     app.store.write(batch).await?;
     app.change();
     Ok(shown(&funding))
 }
+
+/// [`Reason::SupplyExceeded`] for money that could never be minted: with it there would be more of
+/// the currency than there may be. Only what is so much is asked about; a node that is away does not
+/// keep a funding from being taken.
+async fn require_room(app: &App, funding: &Funding) -> Result<(), Refusal> {
+    if funding.amount < Amount::new(ASKED_FROM)? {
+        return Ok(());
+    }
+    let Ok(found) = app.nodes.currency(&funding.currency).await else { return Ok(()) };
+    match found.supply.plus(funding.amount) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Problem::new(Reason::SupplyExceeded)
+            .field("amount")
+            .detail(format!("in circulation: {} minor units", found.supply))
+            .into()),
+    }
+}
+
+/// Fundings below this many minor units exceed no supply but one that is all but at its maximum.
+const ASKED_FROM: u64 = 1 << 47;
 
 async fn funding(
     State(app): State<App>,

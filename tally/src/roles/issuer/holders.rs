@@ -133,8 +133,9 @@ fn require_form(body: &HolderRequest) -> Result<(), Refusal> {
 }
 
 async fn list(State(app): State<App>, cursor: CursorQuery) -> Result<Json<Page<Shown>>, Refusal> {
-    let after = cursor.bytes()?;
-    let found = app.store.list(kinds::HOLDER, after.as_deref(), PAGE_MAX as u32 + 1).await?;
+    let after = cursor.array::<32>()?;
+    let after = after.as_ref().map(<[u8; 32]>::as_slice);
+    let found = app.store.list(kinds::HOLDER, after, PAGE_MAX as u32 + 1).await?;
     let show = |record: Record| read(&record).map(|(_, holder)| shown(&holder));
     Ok(Json(page(found, PAGE_MAX, |record| record.key.clone(), show)?))
 }

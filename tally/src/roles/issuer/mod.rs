@@ -12,6 +12,7 @@ pub mod holders;
 pub mod operator_pages;
 pub mod pages;
 pub mod payments;
+pub mod refused_charges;
 pub mod settlement;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -33,9 +34,10 @@ use tokio::sync::{Semaphore, watch};
 
 use self::config::{CA_KEY, IssuerConfig, MANDATE_KEY};
 use super::RoleArgs;
-use super::pages::Visits;
+use super::pages::{Frame, Visits, for_browsers};
 use crate::commands::receipt::read_genesis;
 use crate::config as configuration;
+use crate::console::layout::Place;
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::http::api_keys::ApiKeys;
@@ -291,6 +293,8 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             ..Gate::default()
         };
         let router = pages::routes(routes(gate)).into_router(Arc::clone(&app));
+        let frame = Frame { place: Place::Holder, links: app.visits.links.clone() };
+        let router = for_browsers(router, frame);
         let worker = tokio::spawn(settlement::work(Arc::clone(&app)));
         let upkeep = tokio::spawn(ca::keep_current(Arc::clone(&app)));
         tracing::info!(%listen, "issuer serves");

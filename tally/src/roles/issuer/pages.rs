@@ -1,23 +1,25 @@
 //! The pages of an issuer for holders: login, and the holder's own page.
 
-use axum::extract::{Form, State};
+use axum::extract::{Form, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 use tallystick_api::ApiError;
-use tallystick_api::issuer::Payment;
 use tallystick_api::node::{Balance, PAGE_MAX, Reserve};
 use tallystick_api::operation::{Access, Operation};
-use tallystick_kernel::{AccountId, Amount, CurrencyCode, Group, Reason, TimeMs};
+use tallystick_issuer::authorization::Authorization;
+use tallystick_kernel::{AccountId, Amount, CurrencyCode, Group, Reason};
 
+use super::refused_charges::{self, RefusedCharge};
 use super::{App, Issuer, browser_key, holders, operator_pages, payments};
 use crate::console::layout::{Page, Place};
 use crate::console::money::Money;
 use crate::console::pages::account::Holding;
 use crate::console::pages::holder::{self, HolderView, PaymentEntry};
 use crate::console::pages::login::{LoginView, login};
-use crate::http::visitor::VisitorKind;
+use crate::console::pages::missing::sentence;
+use crate::http::visitor::{self, VisitorKind};
 use crate::http::{Caller, Refusal, Routes};
 use crate::roles::pages::{self, form_token};
 
@@ -46,7 +48,7 @@ pub fn routes(routes: Routes<App>) -> Routes<App> {
         .add(LOGIN, enter)
         .add(LOGOUT, leave)
         .add(PAGE, holder_page)
-        .add(EVENTS, payments::payment_events);
+        .add(EVENTS, payments::page_events);
     operator_pages::routes(browser_key::routes(routes))
 }
 
@@ -55,6 +57,11 @@ impl Issuer {
     pub fn exponent(&self, code: &CurrencyCode) -> u8 {
         let found = self.genesis.currencies.iter().find(|known| known.code == *code);
         found.map_or(0, |known| known.exponent)
+    }
+
+    /// What a merchant is called, by the name of its key.
+    pub fn merchant_name(&self, key: &str) -> String {
+        self.config.merchant_names.get(key).map_or(key, String::as_str).to_owned()
     }
 
     /// An amount as pages show it.
@@ -68,13 +75,14 @@ async fn home(State(app): State<App>) -> Response {
 }
 
 fn login_page(app: &Issuer, refused: Option<Reason>) -> Response {
+    let said = refused.map(sentence);
     let content = login(&LoginView {
         kicker: "Holder",
         title: "Log in",
         lead: "What you hold, a code to pay with, and what you paid.",
         action: "/login",
         by_password: true,
-        refused,
+        refused: said.as_deref(),
     });
     let content = html! {
         (content)
@@ -94,7 +102,7 @@ async fn enter(
     headers: HeaderMap,
     Form(form): Form<LoginForm>,
 ) -> Result<Response, Refusal> {
-    pages::check_site(&headers)?;
+    visitor::check_site(&headers)?;
     match holders::log_in(&app, form.name.clone(), form.password).await {
         Ok((_, token, _)) => {
             Ok(pages::enter(&app.visits, VisitorKind::Holder, Some(&token), "/holder")?)
@@ -107,7 +115,16 @@ async fn leave(State(app): State<App>, headers: HeaderMap) -> Result<Response, R
     Ok(pages::leave(&app.visits, VisitorKind::Holder, &app.sessions, &headers).await?)
 }
 
-async fn holder_page(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
+#[derive(Deserialize)]
+struct HolderQuery {
+    payments: Option<String>,
+}
+
+async fn holder_page(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<HolderQuery>,
+) -> Result<Response, Refusal> {
     let id = caller.require_holder()?;
     let (_, holder) = app.holder(&id).await?;
     let account = holder.link.as_ref().map(|link| link.account);
@@ -115,14 +132,26 @@ async fn holder_page(State(app): State<App>, caller: Caller) -> Result<Response,
         Some(account) => holdings(&app, &account).await.ok(),
         None => Some(Vec::new()),
     };
-    let found = payments::of_holder(&app, &id, None).await?;
+    let before = query.payments.as_deref();
+    let found = payments::of_holder(&app, &id, &pages::slice(before)?).await?;
+    let refused = refused_charges::latest(&app, &id).await?;
+    let paid_since = |refused: &RefusedCharge| {
+        before.is_none() && found.items.first().is_some_and(|paid| paid.created > refused.time)
+    };
+    let refused = refused.filter(|refused| !paid_since(refused));
     let token = form_token(&caller)?;
     let view = HolderView {
         id: id.to_string(),
         name: holder.name,
         account,
         holdings: held,
-        payments: found.items.iter().map(|one| entry(&app, one)).collect(),
+        payments: pages::listed(found, before, ("/holder", "payments"), |one| entry(&app, &one)),
+        refused: refused.map(|one| holder::RefusedCharge {
+            time: one.time,
+            merchant: app.merchant_name(&one.asked_by),
+            amount: app.money(one.currency, one.amount),
+            reason: one.reason,
+        }),
         form_token: token.to_owned(),
         network: app.visits.links.network.clone(),
     };
@@ -148,14 +177,14 @@ fn framed<'a>(
     }
 }
 
-fn entry(app: &Issuer, payment: &Payment) -> PaymentEntry {
-    let made = &payment.authorization;
+fn entry(app: &Issuer, made: &Authorization) -> PaymentEntry {
     PaymentEntry {
-        time: TimeMs(payment.created_ms),
-        payee: payment.payee,
+        time: made.created,
+        merchant: app.merchant_name(&made.asked_by),
+        payee: made.payee,
         amount: app.money(made.currency, made.amount),
-        state: pages::stage(made.state),
-        transaction: made.transaction,
+        state: pages::stage(super::shown(&made.progress)),
+        transaction: made.progress.transaction(),
     }
 }
 

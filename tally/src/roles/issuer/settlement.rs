@@ -25,7 +25,8 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::authorizations::put_authorization;
-use super::{App, Issuer, SETTLE, fundings, kinds, now};
+use super::fundings::put_funding;
+use super::{App, Issuer, SETTLE, kinds, now};
 use crate::source;
 
 /// Orders that are worked on at the same time.
@@ -233,18 +234,7 @@ async fn sign(app: &Issuer, order: &Order) -> Result<Transaction, Reason> {
             let body = mint(&funding, network, app.authority, salt, now())?;
             let transaction = body.sign_by(&[&app.authority_signer()?])?;
             funding.progress = Progress::Submitted(transaction.id());
-            let record = funding.to_bytes();
-            (
-                transaction,
-                Batch::new().put(
-                    kinds::FUNDING,
-                    *id,
-                    version,
-                    record,
-                    &fundings::indexes(&funding),
-                ),
-                id,
-            )
+            (transaction, put_funding(Batch::new(), version, &funding), id)
         }
         Subject::Authorization(id) => {
             let (version, mut made) = app.authorization(id).await?;
@@ -300,13 +290,7 @@ async fn finish(
         Subject::Funding(id) => {
             let (version, mut funding) = app.funding(id).await?;
             funding.progress = progress;
-            batch = batch.put(
-                kinds::FUNDING,
-                *id,
-                version,
-                funding.to_bytes(),
-                &fundings::indexes(&funding),
-            );
+            batch = put_funding(batch, version, &funding);
         }
         Subject::Authorization(id) => {
             let (version, mut made) = app.authorization(id).await?;

@@ -17,22 +17,23 @@ use tallystick_api::merchant::{Charge as Shown, ChargeRequest, WAIT_MAX};
 use tallystick_api::node::CBOR;
 use tallystick_api::operations::merchant as endpoints;
 use tallystick_api::{Page, Problem, trace_context};
+use tallystick_kernel::limits::PAYMENT_CODE_CHARS_MAX;
 use tallystick_kernel::{Codec as _, Digest, DurationMs, Reason, hex};
-use tallystick_merchant::charge::{CHARGE_BYTES_MAX, Charge, ChargeState};
+use tallystick_merchant::charge::{CHARGE_BYTES_MAX, Charge, ChargeState, ORDER_BYTES_MAX};
 use tallystick_merchant::payment_code;
 use tallystick_proofs::receipt::Receipt;
-use tallystick_store::{Batch, Kind, OutboxEntry, Place};
+use tallystick_store::{Batch, Kind, OutboxEntry};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::{App, Merchant};
 use crate::http::batch;
-use crate::http::events::{self, EVENTS_AT_ONCE, LastEventId};
+use crate::http::events::{self, EVENTS_AT_ONCE, Follower, LastEventId};
 use crate::http::gate::Caller;
 use crate::http::idempotency::WriteKey;
 use crate::http::{CursorQuery, JsonBody, Refusal, Routes, WaitQuery};
 use crate::source;
-use crate::stored::latest;
+use crate::stored::latest::{self, Slice};
 
 /// Charges by id.
 const CHARGE: Kind = Kind("charge");
@@ -194,7 +195,7 @@ async fn create_each(
 ) -> Result<Json<BatchAnswer<Shown>>, Refusal> {
     let answers = Arc::new(app.answers.clone());
     let write = |key, body| charge_code(Arc::clone(&app), key, body);
-    batch::answer_each(&endpoints::CHARGE_BATCH, &caller, answers, body, write).await.map(Json)
+    batch::answer_each(&endpoints::CHARGE, &caller, answers, body, write).await.map(Json)
 }
 
 /// Verifies a code, stores the charge and has it worked on.
@@ -204,7 +205,8 @@ pub async fn charge_code(app: App, key: WriteKey, body: ChargeRequest) -> Result
         return Ok(shown(&charge));
     }
     let (now, price) = (source::now(), (body.currency, body.amount));
-    let made = Charge::new(id, &body.order, source::random()?, &body.code, price, now)?;
+    let made = Charge::new(id, &body.order, source::random()?, &body.code, price, now);
+    let made = made.map_err(misfit)?;
     let trust = app.trust().ok_or(Reason::NotReady)?;
     let code = payment_code::verify(&body.code, Some(price), &trust, now)
         .map_err(|reason| Problem::new(reason).field("code"))?;
@@ -217,6 +219,23 @@ pub async fn charge_code(app: App, key: WriteKey, body: ChargeRequest) -> Result
     app.store.write(put(batch, 0, &made)).await?;
     app.change();
     Ok(shown(&made))
+}
+
+/// Names the field that does not fit into a charge.
+fn misfit(reason: Reason) -> Problem {
+    let problem = Problem::new(reason);
+    match reason {
+        Reason::FieldInvalid => {
+            let limit = format!("an order has at most {ORDER_BYTES_MAX} bytes");
+            problem.field("order").detail(limit).way_out("write less, such as a number")
+        }
+        Reason::TooLarge => {
+            let limit = format!("a code has at most {PAYMENT_CODE_CHARS_MAX} characters");
+            problem.field("code").detail(limit)
+        }
+        Reason::AmountZero => problem.field("amount"),
+        _ => problem,
+    }
 }
 
 async fn charge(
@@ -239,13 +258,13 @@ async fn charge(
 }
 
 async fn list(State(app): State<App>, cursor: CursorQuery) -> Result<Json<Page<Shown>>, Refusal> {
-    Ok(Json(latest_charges(&app, latest::place(&cursor)?).await?))
+    Ok(Json(latest_charges(&app, &Slice::page(latest::place(&cursor)?)).await?))
 }
 
-/// A page of charges, the latest first.
-pub async fn latest_charges(app: &App, place: Option<Place>) -> Result<Page<Shown>, Reason> {
-    let found = latest::read(&app.store, CHARGE, "time", &[], place).await?;
-    latest::page(found, |record| {
+/// A slice of the charges, the latest first.
+pub async fn latest_charges(app: &App, slice: &Slice) -> Result<Page<Shown>, Reason> {
+    let found = latest::read(&app.store, CHARGE, "time", &[], slice).await?;
+    latest::page(found, slice, |record| {
         let charge = Charge::from_bytes(&record.bytes, CHARGE_BYTES_MAX);
         charge.map(|charge| shown(&charge)).map_err(|_| Reason::StorageCorrupt)
     })
@@ -254,11 +273,12 @@ pub async fn latest_charges(app: &App, place: Option<Place>) -> Result<Page<Show
 /// Streams charges whenever one changes; for a caller with a till's key of either kind.
 pub async fn charge_events(
     State(app): State<App>,
+    follower: Follower,
     LastEventId(last): LastEventId,
 ) -> Result<impl IntoResponse, Refusal> {
     let newest = app.store.last_event().await?;
     let (after, changed) = (last.unwrap_or(newest).min(newest), app.changed.subscribe());
-    events::stream(after, changed, move |after| {
+    events::stream(follower, after, changed, move |after| {
         let app = Arc::clone(&app);
         async move {
             let found = app.store.events(FEED, after, EVENTS_AT_ONCE).await?;

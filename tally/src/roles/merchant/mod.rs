@@ -24,10 +24,10 @@ use tokio::sync::watch;
 
 use super::RoleArgs;
 use super::issuer::config::ISSUER_ACCESS;
-use super::pages::Visits;
+use super::pages::{Frame, Visits, for_browsers};
 use crate::commands::receipt::read_genesis;
 use crate::config::{self, Config};
-use crate::console::layout::Links;
+use crate::console::layout::{Links, Place};
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::http::api_keys::{ApiKeyEntry, ApiKeys};
@@ -44,6 +44,9 @@ use crate::up::plan::{Role, beside};
 
 /// The file with the till's API key.
 pub const TILL_KEY_FILE: &str = "till.key";
+
+/// What the merchant of a local network is called.
+pub const MERCHANT_NAME: &str = "Corner shop";
 
 /// The configuration of a merchant. Paths are taken from the folder of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +188,8 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             ..Gate::default()
         };
         let router = pages::routes(routes(gate)).into_router(Arc::clone(&app));
+        let frame = Frame { place: Place::Till, links: app.visits.links.clone() };
+        let router = for_browsers(router, frame);
         let worker = tokio::spawn(charges::work(Arc::clone(&app)));
         let upkeep = tokio::spawn(trust::keep_fresh(Arc::clone(&app)));
         let sweeping = tokio::spawn(sweep_hourly(Arc::clone(&app)));
@@ -221,7 +226,7 @@ pub fn plan(folder: &Path, network: &Network) -> Result<Role, Failure> {
         genesis: beside(GENESIS_FILE),
         machine_key: beside(MACHINE_KEY_FILE),
         database: None,
-        name: "Corner shop".to_owned(),
+        name: MERCHANT_NAME.to_owned(),
         account: network.merchant_account(),
         issuer: format!("http://{}", network.shape.issuer()),
         api_keys: [vec![till], founding::maintenance_keys(folder)?].concat(),

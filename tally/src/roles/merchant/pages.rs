@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::Markup;
@@ -10,20 +10,21 @@ use serde::{Deserialize, Serialize};
 use tallystick_api::issuer::Progress;
 use tallystick_api::merchant::{Charge as Shown, ChargeRequest};
 use tallystick_api::operation::{Access, Operation};
-use tallystick_kernel::{Amount, Group, LabelledHash, Reason, hex};
+use tallystick_kernel::{Group, LabelledHash, Reason, TimeMs, hex};
 use tallystick_proofs::genesis::GenesisCurrency;
+use tallystick_proofs::payment_code::PREFIX;
 
 use super::charges::{self, charge_code, latest_charges};
 use super::{App, Merchant};
 use crate::console::layout::{Page, Place};
 use crate::console::money::Money;
 use crate::console::pages::login::{LoginView, login};
-use crate::console::pages::till::{self, ChargeEntry, TillView};
+use crate::console::pages::till::{self, ChargeEntry, Refused, TillView, Typed};
 use crate::http::idempotency::WriteKey;
 use crate::http::visitor::VisitorKind;
 use crate::http::{Caller, Refusal, Routes};
-use crate::qr;
 use crate::roles::pages::{self, KeyForm, form_token};
+use crate::{picture, qr};
 
 const TILL: Access = Access::VisitorScope("charges");
 const ANY: &[Group] = &[Group::Form, Group::Request, Group::Environment, Group::Limits];
@@ -72,13 +73,14 @@ async fn home(State(app): State<App>) -> Response {
 }
 
 fn login_page(app: &Merchant, refused: Option<Reason>) -> Response {
+    let said = refused.map(|reason| pages::key_refused(reason, TILL));
     let content = login(&LoginView {
         kicker: "Till",
         title: &app.name,
         lead: "Charges are made by tills. A till logs in with its key.",
         action: "/login",
         by_password: false,
-        refused,
+        refused: said.as_deref(),
     });
     pages::shown_again(&Page { is_narrow: true, ..framed(app, "Till", None, content) }, refused)
 }
@@ -92,26 +94,37 @@ async fn leave(State(app): State<App>, headers: HeaderMap) -> Result<Response, R
     Ok(pages::leave(&app.visits, VisitorKind::Till, &app.sessions, &headers).await?)
 }
 
-async fn till_page(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
-    shown_till(&app, &caller, None, String::new()).await
+#[derive(Deserialize)]
+struct TillQuery {
+    charges: Option<String>,
+}
+
+async fn till_page(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<TillQuery>,
+) -> Result<Response, Refusal> {
+    let before = query.charges.as_deref();
+    shown_till(&app, &caller, before, None, Typed::default()).await
 }
 
 async fn shown_till(
     app: &App,
     caller: &Caller,
-    refused: Option<Reason>,
-    amount: String,
+    before: Option<&str>,
+    refused: Option<Refused>,
+    typed: Typed,
 ) -> Result<Response, Refusal> {
-    let found = latest_charges(app, None).await?;
+    let found = latest_charges(app, &pages::slice(before)?).await?;
     let token = form_token(caller)?;
     let view = TillView {
         name: app.name.clone(),
         currency: currency(app)?.code.to_string(),
-        charges: found.items.iter().map(|one| entry(app, one)).collect(),
+        charges: pages::listed(found, before, ("/till", "charges"), |one| entry(app, &one)),
         form_token: token.to_owned(),
         network: app.visits.links.network.clone(),
         refused,
-        amount,
+        typed,
     };
     let page = framed(app, "Till", Some(token), till::till(&view));
     Ok(pages::shown(&Page { live: Some("/till/events"), modules: &["till.js"], ..page }))
@@ -131,19 +144,51 @@ async fn charge(
     Form(form): Form<ChargeForm>,
 ) -> Result<Response, Refusal> {
     let priced = currency(&app)?;
-    let amount = match Amount::parse(form.amount.trim(), priced.exponent) {
-        Ok(amount) => amount,
-        Err(reason) => return shown_till(&app, &caller, Some(reason), form.amount).await,
-    };
     let code = form.code.trim().to_owned();
+    // What is no code may be anything that was pasted by mistake, and is not shown again.
+    let kept = if code.starts_with(PREFIX) { code.clone() } else { String::new() };
+    let typed = Typed { amount: form.amount.clone(), order: form.order.clone(), code: kept };
+    let amount = match pages::typed_amount(&form.amount, priced.exponent) {
+        Ok(amount) => amount,
+        Err(reason) => {
+            let refused = Refused { reason, field: Some("amount") };
+            return shown_till(&app, &caller, None, Some(refused), typed).await;
+        }
+    };
     // The same form sent twice is the same charge.
     let key = LabelledHash::new("tallystick/till-charge/1").part(code.as_bytes());
     let key = key.number(amount.minor()).part(form.order.as_bytes()).finish();
     let body = ChargeRequest { code, currency: priced.code, amount, order: form.order };
     match charge_code(app.clone(), WriteKey(hex::encode(&key)), body).await {
         Ok(made) => Ok(Redirect::to(&format!("/till/charges/{}", made.id)).into_response()),
-        Err(refusal) => shown_till(&app, &caller, Some(refusal.reason()), form.amount).await,
+        Err(refusal) => {
+            let refused = fault(&refusal);
+            // A code that can never pay is not kept: the next one takes its place.
+            let is_over = matches!(refused.reason, Reason::CodeReplayed | Reason::Expired);
+            let code = if is_over { String::new() } else { typed.code };
+            shown_till(&app, &caller, None, Some(refused), Typed { code, ..typed }).await
+        }
     }
+}
+
+/// The field of the till at which a refusal is shown.
+fn fault(refusal: &Refusal) -> Refused {
+    let reason = refusal.reason();
+    let is_amounts = matches!(
+        reason,
+        Reason::AmountMalformed
+            | Reason::AmountZero
+            | Reason::AmountOverflow
+            | Reason::AmountDiffers
+            | Reason::CodeLimitExceeded
+    );
+    let field = match refusal.field() {
+        _ if is_amounts => Some("amount"),
+        Some("order") => Some("order"),
+        Some("code") => Some("code"),
+        _ => None,
+    };
+    Refused { reason, field }
 }
 
 #[derive(Serialize)]
@@ -151,11 +196,9 @@ struct ReadCode {
     code: String,
 }
 
-/// Decoding takes a moment of a whole core, so it is done apart from the requests.
+/// A picture comes from whoever has a till's session or stands before its camera.
 async fn picture(body: Bytes) -> Result<Json<ReadCode>, Refusal> {
-    let read = tokio::task::spawn_blocking(move || qr::from_image(&body));
-    let code = read.await.map_err(|_| Reason::Internal)??;
-    Ok(Json(ReadCode { code }))
+    Ok(Json(ReadCode { code: picture::read(&body).await? }))
 }
 
 async fn charge_page(
@@ -206,6 +249,7 @@ fn entry(app: &Merchant, charge: &Shown) -> ChargeEntry {
     ChargeEntry {
         id: charge.id.clone(),
         order: charge.order.clone(),
+        time: TimeMs(charge.created_ms),
         amount: Money { amount: charge.amount, currency: charge.currency, exponent },
         state: pages::stage(charge.state),
         transaction: charge.transaction,

@@ -8,6 +8,7 @@ use tallystick_kernel::DurationMs;
 use tallystick_provisioner::RiskPolicy;
 
 use crate::config::Config;
+use crate::console::layout::Links;
 use crate::http::api_keys::ApiKeyEntry;
 
 /// The configuration of a provisioner. Paths are taken from the folder of the file.
@@ -30,6 +31,9 @@ pub struct ProvisionerConfig {
     /// Who may read the metrics and set the level of the log.
     #[serde(default)]
     pub api_keys: Vec<ApiKeyEntry>,
+    /// Where the pages of the other roles are.
+    #[serde(default)]
+    pub console: Links,
 }
 
 /// A risk policy in a configuration; see [`RiskPolicy`].

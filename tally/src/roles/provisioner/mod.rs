@@ -2,6 +2,7 @@
 //! never talks to an issuer: the decision comes with the holder.
 
 pub mod config_file;
+pub mod pages;
 
 use std::net::IpAddr;
 use std::path::{Path as FilePath, PathBuf};
@@ -32,7 +33,9 @@ use tallystick_store::{Batch, Kind, Store, retry_conflicts};
 pub use self::config_file::{ProvisionerConfig, RiskConfig};
 use super::RoleArgs;
 use super::issuer::config::{CREDENTIAL_KEY, SHARED_KEY};
+use super::pages::{Frame, for_browsers};
 use crate::config;
+use crate::console::layout::Place;
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::http::access::ClientAddress;
@@ -328,7 +331,10 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
             Arc::new(Provisioner { store, keys, shared_key_id, policy, starts: start_limit() });
         let upkeep = tokio::spawn(sweep_hourly(Arc::clone(&app)));
         tracing::info!(%listen, "provisioner serves");
-        server::serve(listener, routes(gate).into_router(app), server::stop_signal()).await;
+        let frame = Frame { place: Place::Provisioner, links: config.console };
+        let router = pages::routes(routes(gate), frame.clone()).into_router(app);
+        let router = for_browsers(router, frame);
+        server::serve(listener, router, server::stop_signal()).await;
         upkeep.abort();
         tracing::info!("provisioner stopped");
         Ok(())
@@ -345,6 +351,7 @@ pub fn plan(folder: &FilePath, network: &Network, shared_key_id: &str) -> Result
         shared_key_id: shared_key_id.to_owned(),
         risk: RiskPolicy::default().into(),
         api_keys: founding::maintenance_keys(folder)?,
+        console: network.shape.pages(),
     };
     Ok(Role {
         name: "provisioner".to_owned(),
