@@ -1,0 +1,15 @@
+//! Damaged bytes for every decoder that faces the network.
+//!
+//! A [`targets::Target`] is one decoder with bytes that it accepts; [`damage`] alters them under a
+//! seed; [`case`] says what went wrong with one input. Wanted of every decoder: it ends with a value
+//! or a refusal, never with a panic; it allocates no more than its bound, whatever length the bytes
+//! claim; what it accepts has one encoding, the bytes themselves.
+
+pub mod case;
+pub mod damage;
+pub mod json;
+pub mod targets;
+
+#[allow(clippy::unwrap_used, missing_docs)]
+#[path = "../../proofs/tests/ledger/samples.rs"]
+mod samples;
