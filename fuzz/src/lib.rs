@@ -10,6 +10,6 @@ pub mod damage;
 pub mod json;
 pub mod targets;
 
-#[allow(clippy::unwrap_used, missing_docs)]
+#[allow(clippy::unwrap_used, dead_code, missing_docs)]
 #[path = "../../proofs/tests/ledger/samples.rs"]
 mod samples;

@@ -2,6 +2,7 @@
 
 mod browser;
 mod commands;
+mod fuzz;
 mod gate;
 mod interface;
 mod network;
@@ -33,6 +34,8 @@ enum Command {
     Vectors(vectors::Arguments),
     /// Simulate the whole network under seeds.
     Sim(sim::Arguments),
+    /// Give decoders damaged bytes.
+    Fuzz(fuzz::Arguments),
     /// List the Debian packages that the gate needs.
     Packages,
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => gate::run(&arguments),
         Command::Vectors(arguments) => vectors::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Packages => {
             setup::PACKAGES.iter().for_each(|package| println!("{package}"));
             ExitCode::SUCCESS
