@@ -1,13 +1,9 @@
 //! A bounded number of damaged inputs for every target.
 
-use std::alloc::System;
-
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tallystick_fuzz::case::{one, run};
 use tallystick_fuzz::targets::{Read, Target, all};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+use crate::ALLOCATOR;
 
 /// Inputs of each target.
 const CASES: u64 = 1_500;
