@@ -10,6 +10,5 @@ pub mod damage;
 pub mod json;
 pub mod targets;
 
-#[allow(clippy::unwrap_used, dead_code, missing_docs)]
 #[path = "../../proofs/tests/ledger/samples.rs"]
 mod samples;

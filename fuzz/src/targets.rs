@@ -6,7 +6,7 @@ use tallystick_crypto::SigningKey;
 use tallystick_crypto::hpke::{Kem, OpeningKey};
 use tallystick_kernel::limits::{
     BODY_BYTES_MAX, GENESIS_BYTES_MAX, PAYMENT_CODE_CHARS_MAX, RECEIPT_BYTES_MAX,
-    TRANSACTION_BYTES_MAX,
+    TRANSACTION_BYTES_MAX, WITNESS_BYTES_MAX,
 };
 use tallystick_kernel::{Codec, Digest, DurationMs, Reason, TimeMs};
 use tallystick_node::block::{BLOCK_BYTES_MAX, Block};
@@ -25,7 +25,7 @@ use tallystick_proofs::receipt::Receipt;
 use tallystick_proofs::revocation_list::RevocationList;
 use tallystick_proofs::sealed::{SEALED_BYTES_MAX, SealedEnvelope, seal};
 use tallystick_proofs::state_proof::{Found, StateProof};
-use tallystick_proofs::transaction::Transaction;
+use tallystick_proofs::transaction::{Transaction, Witness};
 use tallystick_proofs::x509_certificate::X509Certificate;
 use tallystick_proofs::x509_chain::TrustAnchors;
 
@@ -123,6 +123,9 @@ fn signed() -> Vec<Target> {
         }),
         target("transaction", transactions.collect(), TRANSACTION_BYTES_MAX, |it| {
             canonical::<Transaction>(it, TRANSACTION_BYTES_MAX)
+        }),
+        target("witness", vec![samples::witness().to_bytes()], WITNESS_BYTES_MAX, |it| {
+            canonical::<Witness>(it, WITNESS_BYTES_MAX)
         }),
         target("entry", vec![samples::entry().to_bytes()], BODY_BYTES_MAX, |it| {
             canonical::<Entry>(it, BODY_BYTES_MAX)

@@ -18,6 +18,14 @@ use tallystick_proofs::transaction::{Body, Transaction, Witness};
 
 pub const START: TimeMs = TimeMs(1_700_000_000_000);
 
+/// The fuzz targets begin with these samples too, outside of tests, where nothing is unwrapped.
+fn right<T>(result: Result<T, Reason>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(reason) => unreachable!("the samples are right: {reason}"),
+    }
+}
+
 pub fn key(seed: u8) -> SigningKey {
     SigningKey::ed25519_from_seed(&[seed; 32])
 }
@@ -27,15 +35,16 @@ pub fn p256() -> PublicKey {
     let bytes = tallystick_kernel::hex::decode(
         "036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296",
     );
-    PublicKey::P256(bytes.unwrap().try_into().unwrap())
+    let bytes = bytes.and_then(|bytes| bytes.try_into().map_err(|_| Reason::KeyMalformed));
+    PublicKey::P256(right(bytes))
 }
 
 pub fn amount(minor: u64) -> Amount {
-    Amount::new(minor).unwrap()
+    right(Amount::new(minor))
 }
 
 pub fn eur() -> CurrencyCode {
-    CurrencyCode::new("EUR").unwrap()
+    right(CurrencyCode::new("EUR"))
 }
 
 pub fn owners() -> Owners {
@@ -116,7 +125,7 @@ pub fn genesis(validator_count: u8) -> Genesis {
     Genesis {
         name: "sample".to_owned(),
         time: START,
-        validators: ValidatorSet::new(keys).unwrap(),
+        validators: right(ValidatorSet::new(keys)),
         accounts: vec![owners(), Owners::single(key(3).public_key())],
         currencies: vec![GenesisCurrency { code: eur(), exponent: 2, authority: 1 }],
         parameters: Parameters {
@@ -158,7 +167,7 @@ pub fn result(failure: Option<Reason>) -> TransactionResult {
 
 pub fn path() -> MerklePath {
     let leaves: Vec<[u8; 1]> = (0..11).map(|leaf| [leaf]).collect();
-    merkle::path(&leaves, 5).unwrap()
+    right(merkle::path(&leaves, 5).ok_or(Reason::NotFound))
 }
 
 /// A certificate for the header, signed by the first `signer_count` of the validators.
@@ -204,7 +213,7 @@ pub fn receipt(validator_count: u8, signer_count: usize, failure: Option<Reason>
     let header = Header { results_root: merkle::root(&leaves), validator_set_hash, ..header() };
     let next = Header { height: header.height + 1, previous: header.id(), ..header };
     let finality = finality(&next, validator_count, signer_count);
-    let path = merkle::path(&leaves, 2).unwrap();
+    let path = right(merkle::path(&leaves, 2).ok_or(Reason::NotFound));
     Receipt {
         transaction,
         result,
