@@ -236,6 +236,8 @@ reasons! {
         AccountLinked = 1213 "account_linked" "The holder has another account linked already."
         AccountNotLinked = 1214 "account_not_linked" "The holder has no account linked yet."
         InProgress = 1215 "in_progress" "The first request with this key is still being answered."
+        Pruned = 1216 "pruned" "What was asked for is final, but so old that it is no longer kept here."
+        SnapshotStale = 1217 "snapshot_stale" "The snapshot leads no further than what is here already."
     }
     Environment {
         Unreachable = 1300 "unreachable" "The other party cannot be reached."

@@ -23,6 +23,7 @@ pub mod mempool;
 pub mod pre_block;
 pub mod receipts;
 pub mod recent;
+pub mod restore;
 pub mod state;
 pub mod state_key;
 pub mod state_tree;

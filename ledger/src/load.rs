@@ -83,7 +83,7 @@ fn change(key: Vec<u8>, value: Vec<u8>) -> StateChange {
     StateChange { key, value: Some(value) }
 }
 
-fn load_accounts(state: &mut State, store: &dyn StateStore) -> Result<(), Reason> {
+pub(crate) fn load_accounts(state: &mut State, store: &dyn StateStore) -> Result<(), Reason> {
     store.scan(state_key::ACCOUNT, &mut |key, value| {
         let id = AccountId(state_key::id_after(state_key::ACCOUNT, key)?);
         state.accounts.insert(id, entry::<Account>(value)?);
@@ -96,7 +96,7 @@ fn load_accounts(state: &mut State, store: &dyn StateStore) -> Result<(), Reason
     })
 }
 
-fn load_money(state: &mut State, store: &dyn StateStore) -> Result<(), Reason> {
+pub(crate) fn load_money(state: &mut State, store: &dyn StateStore) -> Result<(), Reason> {
     store.scan(state_key::BALANCE, &mut |key, value| {
         let place = state_key::account_and_currency_after(state_key::BALANCE, key)?;
         state.balances.insert(place, entry::<Amount>(value)?);
@@ -111,7 +111,7 @@ fn load_money(state: &mut State, store: &dyn StateStore) -> Result<(), Reason> {
     })
 }
 
-fn load_governance(state: &mut State, store: &dyn StateStore) -> Result<(), Reason> {
+pub(crate) fn load_governance(state: &mut State, store: &dyn StateStore) -> Result<(), Reason> {
     store.scan(state_key::RULES, &mut |key, value| {
         let height = state_key::height_after(state_key::RULES, key)?;
         state.governance.rules.insert(height, entry::<u64>(value)?);

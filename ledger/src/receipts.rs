@@ -82,7 +82,8 @@ pub fn by_reference(
     }
 }
 
-pub(crate) fn encode_results(results: &[TransactionResult]) -> Vec<u8> {
+/// The results of one height as they are persisted.
+pub fn encode_results(results: &[TransactionResult]) -> Vec<u8> {
     let mut out = Writer::new();
     out.list(results);
     out.finish()

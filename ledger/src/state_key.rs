@@ -50,6 +50,10 @@ pub const VALIDATORS: &[u8] = b"state/validators/";
 /// Prefix of the results of each height, kept for receipts.
 pub const RESULTS: &[u8] = b"state/results/";
 
+/// The prefixes of all entries that are under a checkpoint's root: what a snapshot carries. All
+/// else is made from blocks.
+pub const CHECKPOINTED: [&[u8]; 6] = [ACCOUNT, BALANCE, CURRENCY, RESERVE, RULES, VALIDATORS];
+
 /// The key of an account.
 pub fn account(id: &AccountId) -> Vec<u8> {
     [ACCOUNT, &id.0].concat()

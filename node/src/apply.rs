@@ -25,6 +25,10 @@ impl Core {
         certificate: Option<&FinalityCertificate>,
     ) -> Result<Vec<StateChange>, Reason> {
         self.check_storage()?;
+        if block.header.height <= self.state.height() {
+            // A snapshot has led past it since it was delivered.
+            return Ok(());
+        }
         let transactions = self.transactions(&block.entries)?;
         let executed: Vec<(Entry, &Transaction)> =
             block.entries.iter().copied().zip(transactions.iter().map(AsRef::as_ref)).collect();
@@ -64,6 +68,7 @@ impl Core {
             self.keep_set_changes()?;
         }
         self.tip = block.header.clone();
+        self.note_checkpoint();
         self.unreported = self.has_unreported()?;
         self.admit_unpooled(now);
         self.rules.check_known(self.state.governance().rules_version(block.header.height + 1))

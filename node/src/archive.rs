@@ -11,12 +11,12 @@ use tallystick_proofs::transaction::Transaction;
 
 use crate::block::{BLOCK_BYTES_MAX, Block};
 use crate::keys;
-use crate::kv::{Kv, LedgerView};
+use crate::kv::{LedgerView, View};
 
 /// Bytes of a stored result or certificate at most.
 const RECORD_BYTES_MAX: usize = 16 * 1024;
 
-fn read<T: Codec>(kv: &dyn Kv, key: &[u8], bytes_max: usize) -> Result<Option<T>, Reason> {
+fn read<T: Codec>(kv: &dyn View, key: &[u8], bytes_max: usize) -> Result<Option<T>, Reason> {
     match kv.get(key)? {
         Some(bytes) => {
             T::from_bytes(&bytes, bytes_max).map(Some).map_err(|_| Reason::StorageCorrupt)
@@ -26,35 +26,36 @@ fn read<T: Codec>(kv: &dyn Kv, key: &[u8], bytes_max: usize) -> Result<Option<T>
 }
 
 /// A stored transaction.
-pub fn transaction(kv: &dyn Kv, entry: &Entry) -> Result<Option<Transaction>, Reason> {
+pub fn transaction(kv: &dyn View, entry: &Entry) -> Result<Option<Transaction>, Reason> {
     read(kv, &keys::body(entry), TRANSACTION_BYTES_MAX)
 }
 
 /// A final block that was executed here.
-pub fn block(kv: &dyn Kv, height: u64) -> Result<Option<Block>, Reason> {
+pub fn block(kv: &dyn View, height: u64) -> Result<Option<Block>, Reason> {
     read(kv, &keys::block(height), BLOCK_BYTES_MAX)
 }
 
 /// The certificate of a height, where it has one of its own.
-pub fn certificate(kv: &dyn Kv, height: u64) -> Result<Option<FinalityCertificate>, Reason> {
+pub fn certificate(kv: &dyn View, height: u64) -> Result<Option<FinalityCertificate>, Reason> {
     read(kv, &keys::certificate(height), RECORD_BYTES_MAX)
 }
 
 /// The result of an executed transaction.
-pub fn result(kv: &dyn Kv, id: &TransactionId) -> Result<Option<TransactionResult>, Reason> {
+pub fn result(kv: &dyn View, id: &TransactionId) -> Result<Option<TransactionResult>, Reason> {
     read(kv, &keys::result(id), RECORD_BYTES_MAX)
 }
 
 /// The height of the header that reports the results of `height`.
-pub fn reported_in(kv: &dyn Kv, height: u64) -> Result<Option<u64>, Reason> {
+pub fn reported_in(kv: &dyn View, height: u64) -> Result<Option<u64>, Reason> {
     read(kv, &keys::report(height), RECORD_BYTES_MAX)
 }
 
 /// The receipt of an executed transaction, with the changes of the validator set that lead to it;
 /// none until its result is reported and certified.
 ///
-/// Returns [`Reason::TooLarge`] when there were more changes than a receipt may hold.
-pub fn receipt(kv: &dyn Kv, id: &TransactionId) -> Result<Option<Receipt>, Reason> {
+/// Returns [`Reason::TooLarge`] when there were more changes than a receipt may hold, and
+/// [`Reason::Pruned`] when its block is no longer kept.
+pub fn receipt(kv: &dyn View, id: &TransactionId) -> Result<Option<Receipt>, Reason> {
     let Some(receipt) = plain_receipt(kv, id)? else { return Ok(None) };
     let Some(changes) = set_changes(kv, receipt.finality.epoch)? else { return Ok(None) };
     Ok(Some(Receipt { changes, ..receipt }))
@@ -62,7 +63,7 @@ pub fn receipt(kv: &dyn Kv, id: &TransactionId) -> Result<Option<Receipt>, Reaso
 
 /// The receipts of all changes of the validator set up to an epoch's; none while one of them cannot
 /// be made yet.
-fn set_changes(kv: &dyn Kv, epoch: u64) -> Result<Option<Vec<SetChange>>, Reason> {
+pub fn set_changes(kv: &dyn View, epoch: u64) -> Result<Option<Vec<SetChange>>, Reason> {
     let mut changes = Vec::new();
     for (from, id) in decided_sets(kv)?.into_iter().filter(|(from, _)| *from <= epoch) {
         let kept = read(kv, &keys::set_change(from), RECEIPT_BYTES_MAX)?;
@@ -78,7 +79,7 @@ fn set_changes(kv: &dyn Kv, epoch: u64) -> Result<Option<Vec<SetChange>>, Reason
 
 /// The receipts of changes of the validator set that can be made now and are not kept yet. They
 /// outlive the blocks that they are made of: every later receipt needs them.
-pub fn set_changes_to_keep(kv: &dyn Kv) -> Result<Vec<StateChange>, Reason> {
+pub fn set_changes_to_keep(kv: &dyn View) -> Result<Vec<StateChange>, Reason> {
     let mut found = Vec::new();
     for (from, id) in decided_sets(kv)? {
         let key = keys::set_change(from);
@@ -91,7 +92,7 @@ pub fn set_changes_to_keep(kv: &dyn Kv) -> Result<Vec<StateChange>, Reason> {
     Ok(found)
 }
 
-fn decided_sets(kv: &dyn Kv) -> Result<Vec<(u64, TransactionId)>, Reason> {
+fn decided_sets(kv: &dyn View) -> Result<Vec<(u64, TransactionId)>, Reason> {
     let mut decided = Vec::new();
     kv.scan(state_key::VALIDATORS, &mut |key, value| {
         let epoch = key.strip_prefix(state_key::VALIDATORS).and_then(|raw| raw.try_into().ok());
@@ -104,8 +105,12 @@ fn decided_sets(kv: &dyn Kv) -> Result<Vec<(u64, TransactionId)>, Reason> {
     Ok(decided)
 }
 
-fn plain_receipt(kv: &dyn Kv, id: &TransactionId) -> Result<Option<Receipt>, Reason> {
+fn plain_receipt(kv: &dyn View, id: &TransactionId) -> Result<Option<Receipt>, Reason> {
     let Some(result) = result(kv, id)? else { return Ok(None) };
+    let lowest = crate::prune::lowest(kv)?;
+    if result.height < lowest {
+        return Err(Reason::Pruned);
+    }
     let Some(reporting) = reported_in(kv, result.height)? else { return Ok(None) };
     let entry = Entry { id: result.id, witness_hash: result.witness_hash };
     let transaction = transaction(kv, &entry)?.ok_or(Reason::StorageCorrupt)?;
@@ -114,6 +119,10 @@ fn plain_receipt(kv: &dyn Kv, id: &TransactionId) -> Result<Option<Receipt>, Rea
         0 | 1 => 0,
         _ => block(kv, reporting - 1)?.ok_or(Reason::StorageCorrupt)?.header.executed_height,
     };
+    if above + 1 < lowest {
+        // The path would need results that are gone.
+        return Err(Reason::Pruned);
+    }
     let mut descendants = Vec::new();
     for height in reporting..=reporting + DESCENDANTS_MAX as u64 {
         if height > reporting {

@@ -10,6 +10,8 @@ use tallystick_ledger::Rules;
 use tallystick_proofs::genesis::Genesis;
 use zeroize::Zeroizing;
 
+use crate::prune::Retention;
+
 /// The configuration of one validator.
 pub struct NodeConfig {
     /// The network's genesis file, checked.
@@ -29,11 +31,15 @@ pub struct NodeConfig {
     pub worker_threads: usize,
     /// The rules in force: [`Rules::default`] outside of tests.
     pub rules: Rules,
+    /// How long blocks and transactions are kept.
+    pub retention: Retention,
 }
 
 /// Messages a second that a peer may send on one channel. Mailboxes are allocated for
 /// quota x peers x channels in advance.
 pub const MESSAGES_PER_SECOND: u32 = 256;
+/// The same on the channel of snapshots, whose messages are large.
+pub const SNAPSHOT_MESSAGES_PER_SECOND: u32 = 32;
 /// How much longer than an idle interval a leader may take before its view is given up.
 pub const LEADER_GRACE: DurationMs = DurationMs(1000);
 /// How long a leader must have been silent before its views are skipped at once.

@@ -3,6 +3,7 @@
 //! Only this crate names the engine, and only this file and `epochs.rs`, which runs agreement, know
 //! how its parts fit together.
 
+use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,19 +23,24 @@ use commonware_cryptography::{Digested, Digestible, ed25519};
 use commonware_parallel::Sequential;
 use commonware_runtime::Clock;
 use commonware_runtime::buffer::paged::CacheRef;
-use commonware_storage::archive::immutable;
+use commonware_storage::archive::prunable;
+use commonware_storage::translator::EightCap;
 use commonware_utils::acknowledgement::Acknowledgement as _;
 use commonware_utils::{NZDuration, NZU64, NZUsize};
 use tallystick_kernel::{DurationMs, Reason};
 use tallystick_proofs::genesis::Genesis;
+use tallystick_proofs::header::Entry;
 use tokio::sync::mpsc;
 
 use crate::application::{Deliveries, Delivery, now, wait_for_change};
 use crate::block::Block;
 use crate::certificate;
 use crate::config::MAILBOX;
+use crate::prune::Retention;
+use crate::pruner;
 use crate::schemes::Schemes;
 use crate::shared::Shared;
+use crate::snapshot_restore;
 use crate::validator::{Incoming, Outgoing, Peers, Runtime};
 
 /// Final blocks and their certificates, as the engine keeps them.
@@ -43,7 +49,9 @@ pub type Mailbox = marshal::core::Mailbox<Scheme, Standard<Block>>;
 type MarshalConfig = marshal::Config<Schemes, FixedEpocher, Sequential, Block, Digested<Block>>;
 
 /// Blocks that are delivered before one must have been applied.
-const PENDING_BLOCKS_MAX: usize = 16;
+const PENDING_BLOCKS_MAX: usize = 64;
+/// Final blocks that the engine gives up together.
+const BLOCKS_PER_SECTION: u64 = 1024;
 
 /// What the engine asks to propose and to judge: [`crate::application::Application`], or what a
 /// test puts around it.
@@ -81,6 +89,8 @@ pub struct Consensus<P> {
     pub schemes: Schemes,
     /// The network's view of who is there; it can block peers.
     pub peers: P,
+    /// How long blocks are kept.
+    pub retention: Retention,
     /// The cache of the engine's storage.
     pub pages: CacheRef,
 }
@@ -122,11 +132,11 @@ impl<P: Peers> Consensus<P> {
         );
         broadcast.start(blocks);
         let certificate_codec = Scheme::certificate_codec_config_unbounded();
-        let finalizations = immutable::Archive::init(
+        let finalizations = prunable::Archive::init(
             context.child("finalizations"),
             archive_config("finalizations", certificate_codec, &self.pages),
         );
-        let archive = immutable::Archive::init(
+        let archive = prunable::Archive::init(
             context.child("blocks"),
             archive_config("blocks", (), &self.pages),
         );
@@ -135,7 +145,7 @@ impl<P: Peers> Consensus<P> {
             context.child("marshal"),
             finalizations,
             archive,
-            self.marshal_config(),
+            self.marshal_config()?,
         )
         .await;
         let (deliver, deliveries) = mpsc::unbounded_channel();
@@ -147,6 +157,16 @@ impl<P: Peers> Consensus<P> {
             finalized: mailbox.clone(),
         };
         context.child("apply").shared(true).spawn(|_| applier.run(deliveries));
+        let (clock, shared, finalized, retention) = (
+            context.child("prune_clock"),
+            Arc::clone(&self.shared),
+            mailbox.clone(),
+            self.retention,
+        );
+        context
+            .child("prune")
+            .shared(true)
+            .spawn(move |_| pruner::run(clock, shared, finalized, retention));
         Some(mailbox)
     }
 
@@ -157,12 +177,21 @@ impl<P: Peers> Consensus<P> {
         (block, digest)
     }
 
-    fn marshal_config(&self) -> MarshalConfig {
-        let (first, first_digest) = self.first_block();
-        marshal::Config {
+    fn marshal_config(&self) -> Option<MarshalConfig> {
+        let kv = Arc::clone(&self.shared.core().kv);
+        let start = match snapshot_restore::floor(kv.as_ref()).ok()? {
+            None => {
+                let (first, first_digest) = self.first_block();
+                Start::Genesis(Digested::precomputed(first, first_digest))
+            }
+            Some((header, finality)) => {
+                Start::Floor(self.schemes.finalization(&finality, &header).ok()?)
+            }
+        };
+        Some(marshal::Config {
             provider: self.schemes.clone(),
             epocher: epochs(self.genesis.parameters.epoch_blocks()),
-            start: Start::Genesis(Digested::precomputed(first, first_digest)),
+            start,
             partition_prefix: "marshal".into(),
             mailbox_size: NZUsize!(MAILBOX),
             view_retention: ViewDelta::new(20),
@@ -175,7 +204,7 @@ impl<P: Peers> Consensus<P> {
             max_repair: NZUsize!(20),
             max_pending_acks: NZUsize!(PENDING_BLOCKS_MAX),
             strategy: Sequential,
-        }
+        })
     }
 }
 
@@ -194,7 +223,10 @@ struct Applier<E> {
 
 impl<E: Runtime> Applier<E> {
     async fn run(self, mut deliveries: mpsc::UnboundedReceiver<Delivery>) {
-        while let Some((block, acknowledgement)) = deliveries.recv().await {
+        let mut ahead = VecDeque::new();
+        while let Some((block, acknowledgement)) =
+            next(&self.shared, &mut ahead, &mut deliveries).await
+        {
             if let Err(reason) = self.apply(&block).await {
                 return self.shared.fail(reason);
             }
@@ -232,11 +264,41 @@ impl<E: Runtime> Applier<E> {
     }
 }
 
+/// The next block to apply. The bodies of all that wait behind it are asked for together, so that a
+/// node that lags behind does not wait for each block's in turn.
+async fn next(
+    shared: &Shared,
+    ahead: &mut VecDeque<Delivery>,
+    deliveries: &mut mpsc::UnboundedReceiver<Delivery>,
+) -> Option<Delivery> {
+    let known = ahead.len();
+    if ahead.is_empty() {
+        ahead.push_back(deliveries.recv().await?);
+    }
+    while let Ok(delivery) = deliveries.try_recv() {
+        ahead.push_back(delivery);
+    }
+    if ahead.len() > 1 {
+        let entries = ahead.iter().skip(known).flat_map(|(block, _)| &block.entries);
+        let entries: Vec<Entry> = entries.copied().collect();
+        // What cannot be read here is found out about when the block is applied.
+        let missing = shared.core().missing(&entries);
+        shared.want(&missing.unwrap_or_default());
+    }
+    ahead.pop_front()
+}
+
 async fn fetch_bodies(clock: &impl Clock, shared: &Shared, block: &Block) -> Result<(), Reason> {
     loop {
         let change = shared.next_change();
         // Bound first, so that the core's lock is free again when `want` takes its own.
-        let missing = shared.core().missing(&block.entries);
+        let missing = {
+            let core = shared.core();
+            if block.header.height <= core.state.height() {
+                return Ok(());
+            }
+            core.missing(&block.entries)
+        };
         match missing {
             Ok(missing) if missing.is_empty() => return Ok(()),
             Ok(missing) => shared.want(&missing),
@@ -246,24 +308,22 @@ async fn fetch_bodies(clock: &impl Clock, shared: &Shared, block: &Block) -> Res
     }
 }
 
-fn archive_config<C>(name: &str, codec_config: C, pages: &CacheRef) -> immutable::Config<C> {
-    immutable::Config {
+fn archive_config<C>(
+    name: &str,
+    codec_config: C,
+    pages: &CacheRef,
+) -> prunable::Config<EightCap, C> {
+    prunable::Config {
+        translator: EightCap,
         metadata_partition: format!("{name}-meta"),
-        freezer_table_partition: format!("{name}-table"),
-        freezer_table_initial_size: 4096,
-        freezer_table_resize_frequency: 4,
-        freezer_table_resize_chunk_size: 4096,
-        freezer_key_partition: format!("{name}-key"),
-        freezer_key_page_cache: pages.clone(),
-        freezer_value_partition: format!("{name}-value"),
-        freezer_value_target_size: 1 << 28,
-        freezer_value_compression: None,
-        ordinal_partition: format!("{name}-ordinal"),
-        items_per_section: NZU64!(262_144),
+        key_partition: format!("{name}-key"),
+        key_page_cache: pages.clone(),
+        value_partition: format!("{name}-value"),
+        compression: None,
         codec_config,
+        items_per_section: NZU64!(BLOCKS_PER_SECTION),
+        key_write_buffer: NZUsize!(1 << 16),
+        value_write_buffer: NZUsize!(1 << 16),
         replay_buffer: NZUsize!(1 << 20),
-        freezer_key_write_buffer: NZUsize!(1 << 16),
-        freezer_value_write_buffer: NZUsize!(1 << 16),
-        ordinal_write_buffer: NZUsize!(1 << 16),
     }
 }

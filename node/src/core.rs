@@ -4,7 +4,7 @@
 //! transaction is marked pending exactly while it is in `stored` or being written; all effects of a block are one commit; after a commit
 //! that failed nothing is proposed, judged, stored or stated any more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tallystick_crypto::{PublicKey, Signature};
@@ -19,11 +19,13 @@ use crate::acknowledgements::{Acknowledgements, Due};
 use crate::keys;
 use crate::kv::{Kv, LedgerView};
 use crate::members::Members;
+use crate::snapshot_restore;
+use crate::snapshot_source::Checkpoint;
 use crate::stored::Stored;
 use crate::verification::Verified;
 
 /// The version of the folder's format.
-const FORMAT_VERSION: u64 = 1;
+const FORMAT_VERSION: u64 = 2;
 /// Invalid bodies that are remembered, so that a block that lists one is refused at once.
 const INVALID_MAX: usize = 4096;
 /// Stored transactions that are tried again after each block, at most.
@@ -86,6 +88,8 @@ pub struct Core {
     pub(crate) ending: BTreeSet<TransactionId>,
     invalid: BTreeMap<Entry, Reason>,
     pub(crate) ancestors: BTreeMap<(u64, [u8; 32]), Arc<Ancestor>>,
+    /// The last checkpoints, the newest last, of which a snapshot can be made.
+    pub(crate) checkpoints: VecDeque<Checkpoint>,
     /// Whether a commit failed: then memory may hold what storage does not.
     broken: bool,
 }
@@ -104,6 +108,7 @@ impl Core {
         now: TimeMs,
     ) -> Result<Core, Reason> {
         check_format(kv.as_ref(), &genesis)?;
+        snapshot_restore::resume(&kv, &genesis)?;
         let state = match State::load(&genesis, &LedgerView(kv.as_ref()))? {
             Some(state) => state,
             None => begin(kv.as_ref(), &genesis)?,
@@ -134,12 +139,22 @@ impl Core {
             ending: BTreeSet::new(),
             invalid: BTreeMap::new(),
             ancestors: BTreeMap::new(),
+            checkpoints: VecDeque::new(),
             broken: false,
         };
+        core.note_checkpoint();
         core.unreported = core.has_unreported()?;
         core.count_kept_sets()?;
         core.take_up_pending(now)?;
         Ok(core)
+    }
+
+    /// Reads everything anew from storage, after a snapshot was taken over.
+    pub(crate) fn reopen(&mut self, now: TimeMs) -> Result<(), Reason> {
+        let (genesis, kv) = (Arc::clone(&self.genesis), Arc::clone(&self.kv));
+        let storing = std::mem::take(&mut self.storing);
+        *self = Core { storing, ..Core::open(genesis, kv, self.rules, self.own, now)? };
+        Ok(())
     }
 
     /// Decides which of the offered transactions are stored; answers each in order.
@@ -310,7 +325,7 @@ impl Core {
     }
 
     /// Forgets what was executed or has expired; gives the writes for it.
-    pub(crate) fn forget(&mut self, executed: &[Entry], block_time: TimeMs) -> Vec<StateChange> {
+    pub(crate) fn forget(&mut self, executed: &[Entry], header: &Header) -> Vec<StateChange> {
         let mut changes = Vec::new();
         for entry in executed {
             // Another witness for the same id is dead too.
@@ -353,6 +368,8 @@ impl Core {
         let mut changes = vec![keys::remove(keys::pending(entry)), keys::remove(keys::body(entry))];
         if self.state.result(&entry.id).is_none() {
             changes.push(keys::put(keys::expired(&entry.id), Vec::new()));
+            let then = keys::expired_then(self.state.height(), &entry.id);
+            changes.push(keys::put(then, Vec::new()));
         }
         self.stored.remove(entry);
         self.acknowledgements.forget(&entry.id);

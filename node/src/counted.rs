@@ -9,8 +9,8 @@ use commonware_p2p::{CheckedSender, LimitedSender, Recipients};
 use commonware_runtime::{Buf as _, IoBufs};
 
 /// The names of a network's channels, in the order of their numbers.
-pub const CHANNELS: [&str; 6] =
-    ["votes", "certificates", "requests", "backfill", "blocks", "gossip"];
+pub const CHANNELS: [&str; 7] =
+    ["votes", "certificates", "requests", "backfill", "blocks", "gossip", "snapshots"];
 
 /// Bytes of messages that were handed to the network, once for each recipient, by channel.
 #[derive(Debug, Default)]

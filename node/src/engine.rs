@@ -13,7 +13,7 @@ use commonware_runtime::{Quota, Runner as _, Spawner as _, Supervisor as _};
 use tallystick_kernel::Reason;
 use tallystick_proofs::finality;
 
-use crate::config::{MESSAGES_PER_SECOND, NodeConfig};
+use crate::config::{MESSAGES_PER_SECOND, NodeConfig, SNAPSHOT_MESSAGES_PER_SECOND};
 use crate::failure::Failure;
 use crate::handle::NodeHandle;
 use crate::kv_fjall::FjallKv;
@@ -47,6 +47,7 @@ pub fn run(config: NodeConfig) -> Result<Running, Reason> {
         seed: config.seed.clone(),
         rules: config.rules,
         verifiers: std::thread::available_parallelism().map_or(1, usize::from),
+        retention: config.retention,
         failure: Failure::end_process(),
     };
     let validator = Validator::open(setup, kv, crate::handle::system_time())?;
@@ -83,6 +84,8 @@ async fn serve(context: runtime::Context, config: NodeConfig, validator: Validat
     );
     oracle.track(0, addresses);
     let quota = Quota::per_second(NonZeroU32::MIN.saturating_add(MESSAGES_PER_SECOND - 1));
+    let snapshots =
+        Quota::per_second(NonZeroU32::MIN.saturating_add(SNAPSHOT_MESSAGES_PER_SECOND - 1));
     let channels = Channels {
         votes: network.register(0, quota),
         certificates: network.register(1, quota),
@@ -90,6 +93,7 @@ async fn serve(context: runtime::Context, config: NodeConfig, validator: Validat
         backfill: network.register(3, quota),
         blocks: network.register(4, quota),
         gossip: network.register(5, quota),
+        snapshots: network.register(6, snapshots),
     };
     let connect = || drop(network.start());
     let ended = validator.run(&context, channels, oracle, connect, |application| application).await;

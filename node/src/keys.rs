@@ -8,12 +8,24 @@ use tallystick_proofs::header::Entry;
 
 /// The format of the folder and the network that it belongs to.
 pub const FORMAT: &[u8] = b"node/format";
+/// Prefix of stored transactions.
+pub const BODY: &[u8] = b"node/body/";
+/// Prefix of results by transaction.
+pub const RESULT: &[u8] = b"node/result/";
+/// Prefix of final blocks.
+pub const BLOCK: &[u8] = b"node/block/";
+/// Prefix of finality certificates.
+pub const CERTIFICATE: &[u8] = b"node/certificate/";
+/// The last header that a snapshot brought and its certificate: the engine begins with it.
+pub const FLOOR: &[u8] = b"node/floor";
 /// Prefix of stored transactions that are not executed yet.
 pub const PENDING: &[u8] = b"node/pending/";
+/// The lowest height from which blocks are kept, with all that belongs to them.
+pub const LOWEST: &[u8] = b"node/lowest";
 
 /// A stored transaction, body and witness.
 pub fn body(entry: &Entry) -> Vec<u8> {
-    [b"node/body/", &entry.id.0[..], &entry.witness_hash[..]].concat()
+    [BODY, &entry.id.0, &entry.witness_hash].concat()
 }
 
 /// The mark of a stored transaction that is not executed yet.
@@ -21,9 +33,9 @@ pub fn pending(entry: &Entry) -> Vec<u8> {
     [PENDING, &entry.id.0[..], &entry.witness_hash[..]].concat()
 }
 
-/// The result of a transaction, kept for as long as its block.
+/// The result of a transaction; kept for good.
 pub fn result(id: &TransactionId) -> Vec<u8> {
-    [b"node/result/", &id.0[..]].concat()
+    [RESULT, &id.0].concat()
 }
 
 /// The height of the header that reports the results of a height.
@@ -33,12 +45,17 @@ pub fn report(height: u64) -> Vec<u8> {
 
 /// A final block: header and entries.
 pub fn block(height: u64) -> Vec<u8> {
-    [&b"node/block/"[..], &height.to_be_bytes()].concat()
+    [BLOCK, &height.to_be_bytes()].concat()
+}
+
+/// The height that the key of a block names.
+pub fn height_of(key: &[u8]) -> Option<u64> {
+    key.strip_prefix(BLOCK)?.try_into().ok().map(u64::from_be_bytes)
 }
 
 /// The finality certificate of a height, where there is one of its own.
 pub fn certificate(height: u64) -> Vec<u8> {
-    [&b"node/certificate/"[..], &height.to_be_bytes()].concat()
+    [CERTIFICATE, &height.to_be_bytes()].concat()
 }
 
 /// The receipt of the change that decided the validator set from an epoch on, kept for good.
@@ -59,6 +76,22 @@ pub fn remove(key: Vec<u8>) -> StateChange {
 /// The mark of a transaction that was stored here and expired.
 pub fn expired(id: &TransactionId) -> Vec<u8> {
     [b"node/expired/", &id.0[..]].concat()
+}
+
+/// The prefix of what had expired when the block at this height was executed.
+pub fn expired_at(height: u64) -> Vec<u8> {
+    [&b"node/expired-at/"[..], &height.to_be_bytes()].concat()
+}
+
+/// The second mark of an expired transaction, found by the height.
+pub fn expired_then(height: u64, id: &TransactionId) -> Vec<u8> {
+    [&expired_at(height)[..], &id.0].concat()
+}
+
+/// The transaction that such a second mark names.
+pub fn expired_id(key: &[u8]) -> Option<TransactionId> {
+    let id = key.get(expired_at(0).len()..)?;
+    id.try_into().ok().map(TransactionId)
 }
 
 /// The entry that a pending key marks.

@@ -1,13 +1,14 @@
 //! Durable storage in a folder, on fjall.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Iter, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 use tallystick_kernel::Reason;
 use tallystick_ledger::StateChange;
 use tallystick_ledger::state_key::Visit;
 
-use crate::kv::Kv;
+use crate::kv::{Kv, View};
 
 /// Bytes of cache and of memtable: a node must be small enough that several fit on a laptop.
 const CACHE_BYTES: u64 = 16 << 20;
@@ -39,20 +40,18 @@ fn failed(action: &str, error: &fjall::Error) -> Reason {
     Reason::StorageFailed
 }
 
-impl Kv for FjallKv {
+impl View for FjallKv {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
         let found = self.keyspace.get(key).map_err(|error| failed("get", &error))?;
         Ok(found.map(|value| value.to_vec()))
     }
 
-    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), Reason> {
-        for guard in self.keyspace.prefix(prefix) {
-            let (key, value) = guard.into_inner().map_err(|error| failed("scan", &error))?;
-            visit(&key, &value)?;
-        }
-        Ok(())
+    fn scan_from(&self, prefix: &[u8], from: &[u8], visit: &mut Visit<'_>) -> Result<(), Reason> {
+        visit_all(self.keyspace.range(prefix.max(from)..), prefix, visit)
     }
+}
 
+impl Kv for FjallKv {
     fn commit(&self, changes: Vec<StateChange>) -> Result<(), Reason> {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
         for StateChange { key, value } in changes {
@@ -63,4 +62,36 @@ impl Kv for FjallKv {
         }
         batch.commit().map_err(|error| failed("commit", &error))
     }
+
+    fn view(&self) -> Arc<dyn View> {
+        let (snapshot, keyspace) = (self.database.snapshot(), self.keyspace.clone());
+        Arc::new(FjallView { snapshot, keyspace })
+    }
+}
+
+struct FjallView {
+    snapshot: Snapshot,
+    keyspace: Keyspace,
+}
+
+impl View for FjallView {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
+        let found = self.snapshot.get(&self.keyspace, key);
+        Ok(found.map_err(|error| failed("get", &error))?.map(|value| value.to_vec()))
+    }
+
+    fn scan_from(&self, prefix: &[u8], from: &[u8], visit: &mut Visit<'_>) -> Result<(), Reason> {
+        visit_all(self.snapshot.range(&self.keyspace, prefix.max(from)..), prefix, visit)
+    }
+}
+
+fn visit_all(entries: Iter, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), Reason> {
+    for guard in entries {
+        let (key, value) = guard.into_inner().map_err(|error| failed("scan", &error))?;
+        if !key.starts_with(prefix) {
+            break;
+        }
+        visit(&key, &value)?;
+    }
+    Ok(())
 }

@@ -36,15 +36,26 @@ pub mod lock;
 pub mod members;
 #[cfg(feature = "process")]
 pub mod network;
+pub mod prune;
+pub mod pruner;
 pub mod schemes;
 pub mod shared;
+pub mod snapshot;
+pub mod snapshot_exchange;
+pub mod snapshot_message;
+pub mod snapshot_restore;
+pub mod snapshot_shelf;
+pub mod snapshot_source;
+pub mod snapshot_verify;
 pub mod stored;
 pub mod validator;
 pub mod verification;
 pub mod vote;
+pub mod window;
 pub mod workers;
 
 pub use config::NodeConfig;
 #[cfg(feature = "process")]
 pub use engine::{Running, run};
 pub use handle::{Balance, NetworkStatus, NodeHandle, SubmissionOutcome, TransactionStatus};
+pub use prune::Retention;

@@ -10,14 +10,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use commonware_codec::DecodeExt;
 use commonware_consensus::simplex::scheme::ed25519::Scheme;
+use commonware_consensus::simplex::types::Finalization;
 use commonware_consensus::types::Epoch;
-use commonware_cryptography::certificate::{Provider, Scoped};
+use commonware_cryptography::certificate::{Provider, Scheme as _, Scoped};
 use commonware_cryptography::ed25519;
+use commonware_cryptography::sha256::Digest;
 use commonware_utils::TryCollect;
 use commonware_utils::ordered::Set;
 use tallystick_kernel::Reason;
 use tallystick_ledger::State;
+use tallystick_proofs::finality::FinalityCertificate;
 use tallystick_proofs::genesis::ValidatorSet;
+use tallystick_proofs::header::Header;
+
+use crate::certificate;
 
 /// The schemes of one node; clones share them.
 #[derive(Clone)]
@@ -69,6 +75,19 @@ impl Schemes {
             return None;
         }
         known.schemes.range(..=epoch).next_back().map(|(_, scheme)| Arc::clone(scheme))
+    }
+
+    /// The engine's form of a certificate that was verified for this header.
+    ///
+    /// Returns [`Reason::ValidatorSetMismatch`] for an epoch whose set is not decided here, and the
+    /// reasons of [`certificate::to_engine`].
+    pub fn finalization(
+        &self,
+        certificate: &FinalityCertificate,
+        header: &Header,
+    ) -> Result<Finalization<Scheme, Digest>, Reason> {
+        let scheme = self.of(certificate.epoch).ok_or(Reason::ValidatorSetMismatch)?;
+        certificate::to_engine(certificate, header, scheme.participants().len())
     }
 
     fn scheme(&self, validators: &ValidatorSet) -> Result<Scheme, Reason> {

@@ -35,8 +35,11 @@ use crate::gossip_message::MESSAGE_BYTES_MAX;
 use crate::handle::NodeHandle;
 use crate::ingest::CHECKED_MAX;
 use crate::kv::Kv;
+use crate::prune::Retention;
 use crate::schemes::Schemes;
 use crate::shared::Shared;
+use crate::snapshot_exchange::Exchange;
+use crate::snapshot_message::SNAPSHOT_MESSAGE_BYTES_MAX;
 
 /// A page of the engine's storage, less its checksum.
 const PAGE_BYTES: u16 = 4084;
@@ -82,6 +85,8 @@ pub struct Channels<S, R> {
     pub blocks: (S, R),
     /// Transactions, storage statements, signs of life.
     pub gossip: (S, R),
+    /// Snapshots.
+    pub snapshots: (S, R),
 }
 
 impl<S: Outgoing, R> Channels<S, R> {
@@ -95,6 +100,7 @@ impl<S: Outgoing, R> Channels<S, R> {
             backfill: counted(self.backfill, 3),
             blocks: counted(self.blocks, 4),
             gossip: counted(self.gossip, 5),
+            snapshots: counted(self.snapshots, 6),
         }
     }
 }
@@ -119,6 +125,8 @@ pub struct Setup {
     pub rules: Rules,
     /// Tasks that verify at a time; at least one.
     pub verifiers: usize,
+    /// How long blocks and transactions are kept.
+    pub retention: Retention,
     /// What is done when it cannot go on.
     pub failure: Failure,
 }
@@ -202,11 +210,20 @@ impl Validator {
             key: private.public_key(),
             schemes,
             peers,
+            retention: self.setup.retention,
             pages: CacheRef::new(NZU16!(PAGE_BYTES), NZUsize!(PAGES_CACHED)),
         };
         start_gossip(context, &self.gossip, self.setup.verifiers, channels.gossip);
         let opened = consensus.open(context, channels.backfill, channels.blocks).await;
         let Some(mailbox) = opened else { return failed(Reason::StorageCorrupt) };
+        let exchange = Exchange::new(
+            Arc::clone(&self.gossip.shared),
+            consensus.schemes.clone(),
+            mailbox.clone(),
+            now(context),
+        );
+        let (clock, (out, incoming)) = (context.child("snapshot_clock"), channels.snapshots);
+        context.child("snapshots").shared(true).spawn(|_| exchange.run(clock, incoming, out));
         connect();
         let (votes, certificates) = (channels.votes, channels.certificates);
         let channels = (votes, certificates, channels.requests);
@@ -228,6 +245,7 @@ pub fn message_bytes_max() -> u32 {
         prefixed(simplex::max_payload_size::<Scheme, Digest>(count)),
         marshal::max_payload_size::<Standard<Block>, Scheme>(count, &()),
         MESSAGE_BYTES_MAX,
+        SNAPSHOT_MESSAGE_BYTES_MAX,
     ])
 }
 

@@ -3,14 +3,13 @@
 //! A commit is all or nothing, and durable when it returns, as [`Kv`] promises. A fault breaks a
 //! commit the way a real disk would: nothing is written, or everything is and nobody is told.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tallystick_kernel::Reason;
 use tallystick_ledger::StateChange;
 use tallystick_ledger::state_key::Visit;
-use tallystick_node::kv::Kv;
+use tallystick_node::kv::{Kv, MemoryView, View};
 
 /// What goes wrong with the next commits or reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +28,7 @@ pub enum DiskFault {
 /// The disk of one node; outlives the node's processes.
 #[derive(Default)]
 pub struct Disk {
-    content: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
+    content: Mutex<MemoryView>,
     fault: Mutex<Option<DiskFault>>,
     struck: AtomicBool,
     is_spared: AtomicBool,
@@ -54,7 +53,7 @@ impl Disk {
 
     /// Whether a key is durable here; no fault keeps the simulator from looking.
     pub fn holds(&self, key: &[u8]) -> bool {
-        held(&self.content).contains_key(key)
+        held(&self.content).get(key).is_ok_and(|found| found.is_some())
     }
 
     fn strike(&self, concerned: &[DiskFault]) -> Option<DiskFault> {
@@ -75,40 +74,36 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Kv for Disk {
+impl View for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
         if self.strike(&[DiskFault::Unreadable]).is_some() {
             return Err(Reason::StorageFailed);
         }
-        Ok(held(&self.content).get(key).cloned())
+        held(&self.content).get(key)
     }
 
-    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), Reason> {
+    fn scan_from(&self, prefix: &[u8], from: &[u8], visit: &mut Visit<'_>) -> Result<(), Reason> {
         if self.strike(&[DiskFault::Unreadable]).is_some() {
             return Err(Reason::StorageFailed);
         }
         // What visits may read meanwhile.
-        let from: BTreeMap<Vec<u8>, Vec<u8>> = held(&self.content)
-            .range(prefix.to_vec()..)
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        from.iter().try_for_each(|(key, value)| visit(key, value))
+        let content = held(&self.content).clone();
+        content.scan_from(prefix, from, visit)
     }
+}
 
+impl Kv for Disk {
     fn commit(&self, changes: Vec<StateChange>) -> Result<(), Reason> {
         let struck = self.strike(&[DiskFault::Full, DiskFault::Torn, DiskFault::Untold]);
         if matches!(struck, Some(DiskFault::Full | DiskFault::Torn)) {
             return Err(Reason::StorageFailed);
         }
-        let mut content = held(&self.content);
-        for StateChange { key, value } in changes {
-            match value {
-                Some(value) => drop(content.insert(key, value)),
-                None => drop(content.remove(&key)),
-            }
-        }
+        held(&self.content).write(changes);
         if struck.is_some() { Err(Reason::StorageFailed) } else { Ok(()) }
+    }
+
+    fn view(&self) -> Arc<dyn View> {
+        Arc::new(held(&self.content).clone())
     }
 }
 

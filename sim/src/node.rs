@@ -6,6 +6,7 @@ use commonware_p2p::simulated::Oracle;
 use commonware_runtime::{Spawner as _, Supervisor as _, deterministic};
 use tallystick_kernel::{DurationMs, TimeMs};
 use tallystick_ledger::Rules;
+use tallystick_node::Retention;
 use tallystick_node::failure::Failure;
 use tallystick_node::kv::Kv;
 use tallystick_node::validator::{Channels, Ended, Setup, Validator};
@@ -51,6 +52,7 @@ pub fn start(context: &deterministic::Context, world: &Arc<World>, post: &Post, 
         seed: Zeroizing::new(world.seeds.get(place).copied().unwrap_or_default()),
         rules: Rules::default(),
         verifiers: 2,
+        retention: Retention::Everything,
         failure: failure(world, &port),
     };
     let shown = skew.shown(world.time()).duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -74,7 +76,8 @@ pub fn start(context: &deterministic::Context, world: &Arc<World>, post: &Post, 
         return;
     };
     let (Some(backfill), Some(blocks), Some(gossip)) = (next(), next(), next()) else { return };
-    let channels = Channels { votes, certificates, requests, backfill, blocks, gossip };
+    let Some(snapshots) = next() else { return };
+    let channels = Channels { votes, certificates, requests, backfill, blocks, gossip, snapshots };
     let control = post.oracle.control(key.clone());
     let peers = Neighbours::new(post.oracle.manager(), control, Arc::clone(&port));
     let (ended_world, wrap_world) = (Arc::clone(world), Arc::clone(world));

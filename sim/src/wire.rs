@@ -28,7 +28,7 @@ pub type NetSender = simulated::Sender<Key, deterministic::Context>;
 pub type NetReceiver = simulated::Receiver<Key>;
 
 /// How many channels a node has.
-pub const CHANNELS: usize = 6;
+pub const CHANNELS: usize = 7;
 /// The channel of votes.
 pub const VOTES: usize = 0;
 /// The channel of certificates.

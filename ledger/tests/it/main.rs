@@ -23,6 +23,8 @@ mod precedence;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod restore;
+#[cfg(test)]
 mod storage;
 #[cfg(test)]
 mod world;

@@ -10,7 +10,9 @@ use tallystick_kernel::{
     AccountId, Amount, Codec, CurrencyCode, DurationMs, Reason, Salt, TimeMs, TransactionId,
 };
 use tallystick_ledger::Rules;
-use tallystick_node::{NodeConfig, NodeHandle, Running, SubmissionOutcome, TransactionStatus, run};
+use tallystick_node::{
+    NodeConfig, NodeHandle, Retention, Running, SubmissionOutcome, TransactionStatus, run,
+};
 use tallystick_proofs::action::Action;
 use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Governance, Parameters, ValidatorSet};
 use tallystick_proofs::owners::Owners;
@@ -114,6 +116,7 @@ impl Cluster {
             peers: peers.collect(),
             worker_threads: 1,
             rules: self.rules[place],
+            retention: Retention::Everything,
         };
         self.nodes[place] = Some(run(config).unwrap());
     }

@@ -4,5 +4,7 @@
 mod cluster;
 mod epochs;
 mod finality;
+mod history;
 mod network;
 mod payments;
+mod snapshot;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tallystick_crypto::PublicKey;
-use tallystick_kernel::Reason;
+use tallystick_kernel::{DurationMs, Reason};
 use tallystick_ledger::Rules;
-use tallystick_node::Running;
+use tallystick_node::{Retention, Running};
 use zeroize::Zeroizing;
 
 use super::pages::{Frame, for_browsers};
@@ -50,6 +50,18 @@ pub struct NodeConfig {
     /// Where the pages of the other roles are.
     #[serde(default)]
     pub console: Links,
+    /// For how many days blocks and transactions are kept; for good when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
+}
+
+impl NodeConfig {
+    fn retention(&self) -> Retention {
+        let days = self.retention_days.map(u64::from);
+        days.map_or(Retention::Everything, |days| {
+            Retention::Time(DurationMs::minutes(days * 24 * 60))
+        })
+    }
 }
 
 /// Where a validator listens for others.
@@ -129,6 +141,7 @@ fn start(
         peers: peers.map_err(|reason| Failure::new(reason).cause("the key of a peer"))?,
         worker_threads: WORKER_THREADS,
         rules: Rules::default(),
+        retention: config.retention(),
     });
     started.map_err(|reason| {
         Failure::new(reason).cause(format!("starting the engine on {}", config.listen_peers))
@@ -151,6 +164,7 @@ pub fn plan(folder: &Path, network: &Network, index: usize) -> Result<Role, Fail
         peers: network.validators.iter().enumerate().map(peer).collect(),
         api_keys: founding::maintenance_keys(folder)?,
         console: shape.pages(),
+        retention_days: None,
     };
     Ok(Role {
         name: node_name(index),

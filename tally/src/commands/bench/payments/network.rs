@@ -11,7 +11,7 @@ use tallystick_kernel::{
     AccountId, Codec as _, CurrencyCode, DurationMs, Reason, Salt, TransactionId,
 };
 use tallystick_ledger::Rules;
-use tallystick_node::{NodeConfig, NodeHandle, Running, TransactionStatus};
+use tallystick_node::{NodeConfig, NodeHandle, Retention, Running, TransactionStatus};
 use tallystick_proofs::action::Action;
 use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
 use tallystick_proofs::owners::Owners;
@@ -67,6 +67,7 @@ impl BenchNetwork {
                 peers: peers.clone(),
                 worker_threads: 2,
                 rules: Rules::default(),
+                retention: Retention::Everything,
             })?);
         }
         let network = BenchNetwork { nodes, genesis, bank, currency, salt: AtomicU64::new(0) };

@@ -1,0 +1,115 @@
+//! Giving up old blocks: how long they are kept, and their removal in bounded steps.
+//!
+//! Invariants: nothing is removed that the state, a snapshot of the last two checkpoints, or a
+//! block that is not reported needs; what was removed is removed in one commit with the mark that
+//! says so. The result of every transaction stays, so that nobody is told that it never was.
+
+use tallystick_kernel::{Codec, DurationMs, Reason};
+use tallystick_ledger::restore::references;
+use tallystick_ledger::{StateChange, state_key};
+use tallystick_proofs::header::Header;
+
+use crate::archive;
+use crate::keys;
+use crate::kv::View;
+use crate::window;
+
+/// Blocks that one step removes at most, and transactions beyond which it ends.
+const STEP_BLOCKS: u64 = 64;
+const STEP_TRANSACTIONS: usize = 1024;
+/// Final blocks that the engine keeps for those that lag behind at most: what its indexes take in
+/// memory is bounded by it. Whoever is further behind starts from a snapshot.
+pub const ENGINE_BLOCKS: u64 = 1 << 16;
+
+/// How long blocks, transactions and what receipts are made of are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retention {
+    /// For good.
+    #[default]
+    Everything,
+    /// The newest so many blocks.
+    Blocks(u64),
+    /// For this long, measured in the time of blocks.
+    Time(DurationMs),
+}
+
+/// How far a store reaches.
+pub struct Reach<'h> {
+    /// The lowest height from which everything is here.
+    pub lowest: u64,
+    /// The last executed header.
+    pub head: &'h Header,
+    /// The height of the checkpoint before the last one.
+    pub checkpoint: u64,
+}
+
+impl Retention {
+    /// Below which height blocks are given up; never what a snapshot of the checkpoint needs.
+    pub fn below(&self, kv: &dyn View, reach: &Reach<'_>) -> Result<u64, Reason> {
+        let wished = match self {
+            Retention::Everything => return Ok(reach.lowest),
+            Retention::Blocks(count) => reach.head.height.saturating_sub(*count) + 1,
+            Retention::Time(age) => window::since(kv, reach.lowest, reach.head, age.0)?,
+        };
+        if reach.checkpoint == 0 || wished <= reach.lowest {
+            return Ok(reach.lowest);
+        }
+        let checkpoint = window::header(kv, reach.checkpoint)?;
+        let needed = window::of_checkpoint(kv, reach.lowest, &checkpoint)?;
+        Ok(needed.map_or(reach.lowest, |needed| needed.lowest.min(wished)))
+    }
+}
+
+/// The lowest height from which all blocks are here with what belongs to them.
+pub fn lowest(kv: &dyn View) -> Result<u64, Reason> {
+    match kv.get(keys::LOWEST)? {
+        Some(bytes) => u64::from_bytes(&bytes, 16).map_err(|_| Reason::StorageCorrupt),
+        None => Ok(1),
+    }
+}
+
+/// One step of removing the blocks from `lowest` up to `below`: the writes, and the height from
+/// which everything is still here.
+pub fn step(kv: &dyn View, lowest: u64, below: u64) -> Result<(Vec<StateChange>, u64), Reason> {
+    let mut changes = Vec::new();
+    let (mut height, mut transactions) = (lowest, 0);
+    while height < below && height < lowest + STEP_BLOCKS && transactions < STEP_TRANSACTIONS {
+        let block = archive::block(kv, height)?.ok_or(Reason::StorageCorrupt)?;
+        transactions += block.entries.len();
+        for entry in &block.entries {
+            let body = archive::transaction(kv, entry)?.ok_or(Reason::StorageCorrupt)?.body;
+            for (payee, reference) in references(&body) {
+                changes.push(keys::remove(state_key::reference(&payee, &reference, &entry.id)));
+            }
+            changes.push(keys::remove(keys::body(entry)));
+        }
+        for key in [
+            keys::block(height),
+            keys::certificate(height),
+            keys::report(height),
+            state_key::results(height),
+        ] {
+            changes.push(keys::remove(key));
+        }
+        forget_expired(kv, height, &mut changes)?;
+        height += 1;
+    }
+    if height > lowest {
+        changes.push(keys::put(keys::LOWEST.to_vec(), height.to_bytes()));
+    }
+    Ok((changes, height))
+}
+
+/// The marks of transactions that had expired at this height.
+fn forget_expired(
+    kv: &dyn View,
+    height: u64,
+    changes: &mut Vec<StateChange>,
+) -> Result<(), Reason> {
+    kv.scan(&keys::expired_at(height), &mut |key, _| {
+        let id = keys::expired_id(key).ok_or(Reason::StorageCorrupt)?;
+        changes.push(keys::remove(keys::expired(&id)));
+        changes.push(keys::remove(key.to_vec()));
+        Ok(())
+    })
+}

@@ -1,0 +1,59 @@
+//! The task that gives up old blocks, here and in the engine, a little at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use commonware_consensus::types::Height;
+use commonware_runtime::Clock;
+use tallystick_kernel::Reason;
+
+use crate::consensus::Mailbox;
+use crate::prune::{ENGINE_BLOCKS, Reach, Retention, lowest, step};
+use crate::shared::Shared;
+
+/// How often it looks, and how long it leaves storage to others after a step.
+const PER_LOOK: Duration = Duration::from_secs(10);
+const PER_STEP: Duration = Duration::from_millis(50);
+
+/// Gives up what is older than `retention` says, until storage fails.
+pub async fn run(clock: impl Clock, shared: Arc<Shared>, engine: Mailbox, retention: Retention) {
+    let mut given_up = 0;
+    loop {
+        clock.sleep(PER_LOOK).await;
+        let kept_from = match prune(&clock, &shared, retention).await {
+            Ok(kept_from) => kept_from,
+            Err(reason) => return shared.fail(reason),
+        };
+        if kept_from > given_up {
+            engine.prune(Height::new(kept_from));
+            given_up = kept_from;
+        }
+    }
+}
+
+/// Removes block after block; gives the height from which the engine is to keep them.
+async fn prune(clock: &impl Clock, shared: &Shared, retention: Retention) -> Result<u64, Reason> {
+    let (kv, head, checkpoint) = {
+        let core = shared.core();
+        let interval = core.genesis.parameters.checkpoint_interval;
+        let checkpoint = core.state.head().checkpoint_height.saturating_sub(interval);
+        (Arc::clone(&core.kv), core.tip.clone(), checkpoint)
+    };
+    let mut from = lowest(kv.as_ref())?;
+    let reach = Reach { lowest: from, head: &head, checkpoint };
+    let below = retention.below(kv.as_ref(), &reach)?;
+    while from < below {
+        let (changes, next) = step(kv.as_ref(), from, below)?;
+        {
+            let mut core = shared.core();
+            if lowest(kv.as_ref())? != from {
+                // A snapshot has led past it meanwhile.
+                break;
+            }
+            core.commit(changes)?;
+        }
+        from = next;
+        clock.sleep(PER_STEP).await;
+    }
+    Ok(from.max(head.height.saturating_sub(ENGINE_BLOCKS)))
+}

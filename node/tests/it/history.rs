@@ -1,0 +1,170 @@
+//! A chain of certified blocks on one core, without a network and with a clock of its own.
+
+use std::sync::Arc;
+
+use tallystick_crypto::SigningKey;
+use tallystick_kernel::{
+    AccountId, Amount, Codec, CurrencyCode, DurationMs, Reason, Salt, TimeMs, TransactionId,
+};
+use tallystick_ledger::{Admitted, Rules, State};
+use tallystick_node::block::Block;
+use tallystick_node::core::{Core, Source, Verified};
+use tallystick_node::kv::{Kv, LedgerView, MemoryKv};
+use tallystick_node::vote::Proposal;
+use tallystick_proofs::action::{Action, Line};
+use tallystick_proofs::finality::FinalityCertificate;
+use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
+use tallystick_proofs::header::Header;
+use tallystick_proofs::owners::Owners;
+use tallystick_proofs::transaction::{Body, Transaction};
+
+pub const START: TimeMs = TimeMs(1_700_000_000_000);
+
+pub struct History {
+    pub genesis: Arc<Genesis>,
+    pub kv: Arc<dyn Kv>,
+    pub core: Core,
+    pub tip: Block,
+    pub now: TimeMs,
+    /// Every payment so far.
+    pub paid: Vec<TransactionId>,
+    validators: Vec<SigningKey>,
+    salts: u64,
+}
+
+fn eur() -> CurrencyCode {
+    CurrencyCode::new("EUR").unwrap()
+}
+
+pub fn genesis() -> Genesis {
+    let bank = SigningKey::ed25519_from_seed(&[200; 32]).public_key();
+    let shop = SigningKey::ed25519_from_seed(&[201; 32]).public_key();
+    let keys = (1..=4).map(|seed| SigningKey::ed25519_from_seed(&[seed; 32]).public_key());
+    Genesis {
+        name: "history".to_owned(),
+        time: START,
+        validators: ValidatorSet::new(keys.collect()).unwrap(),
+        accounts: vec![Owners::single(bank), Owners::single(shop)],
+        currencies: vec![GenesisCurrency { code: eur(), exponent: 2, authority: 0 }],
+        parameters: Parameters {
+            block_entries_max: 1000,
+            idle_interval: DurationMs::seconds(2),
+            checkpoint_interval: 8,
+        },
+    }
+}
+
+pub fn open(kv: &Arc<dyn Kv>, now: TimeMs) -> Result<Core, Reason> {
+    Core::open(Arc::new(genesis()), Arc::clone(kv), Rules::default(), 0, now)
+}
+
+impl History {
+    pub fn new() -> History {
+        History::on(Arc::new(MemoryKv::default()))
+    }
+
+    pub fn on(kv: Arc<dyn Kv>) -> History {
+        let genesis = Arc::new(genesis());
+        let core = open(&kv, START).unwrap();
+        let header = tallystick_ledger::genesis_header(&genesis);
+        let mut validators: Vec<SigningKey> =
+            (1..=4).map(|seed| SigningKey::ed25519_from_seed(&[seed; 32])).collect();
+        validators.sort_by_key(|key| key.public_key());
+        let tip = Block { header, entries: Vec::new() };
+        let (now, paid) = (START, Vec::new());
+        History { genesis, kv, core, tip, now, paid, validators, salts: 0 }
+    }
+
+    fn account(&self, index: usize) -> AccountId {
+        self.genesis.accounts().nth(index).unwrap().0
+    }
+
+    fn body(&mut self, action: Action) -> Transaction {
+        self.salts += 1;
+        let mut salt = [0; 16];
+        salt[..8].copy_from_slice(&self.salts.to_be_bytes());
+        let body = Body {
+            network: self.genesis.network(),
+            account: self.account(0),
+            salt: Salt(salt),
+            valid_until: self.now.after(DurationMs::minutes(5)),
+            action,
+        };
+        body.sign(&[&SigningKey::ed25519_from_seed(&[200; 32])])
+    }
+
+    /// A proof by three of the four validators.
+    pub fn certify(&self, header: &Header) -> FinalityCertificate {
+        let mut certificate = FinalityCertificate {
+            epoch: 0,
+            view: header.height,
+            parent_view: header.height - 1,
+            signers: vec![0, 1, 3],
+            signatures: Vec::new(),
+        };
+        let message = certificate.message(&self.genesis.network(), &header.id());
+        let signers = [0, 1, 3].map(|place| &self.validators[place]);
+        certificate.signatures = signers.map(|key| key.sign(&message)).to_vec();
+        certificate
+    }
+
+    /// A block `later` than the last one, with so many payments that succeed and one that fails.
+    pub fn block(&mut self, later: DurationMs, payments: usize) {
+        self.now = self.now.after(later);
+        let shop = self.account(1);
+        let lines = |minor| {
+            let reference = Some(tallystick_kernel::Reference([minor as u8; 32]));
+            vec![Line { payee: shop, amount: Amount::new(minor).unwrap(), reference }]
+        };
+        let mint = Action::Mint {
+            currency: eur(),
+            payee: self.account(0),
+            amount: Amount::new(10).unwrap(),
+            reference: None,
+        };
+        let mut transactions: Vec<Transaction> = Vec::new();
+        if payments > 0 {
+            transactions.push(self.body(mint));
+        }
+        for minor in 1..=payments as u64 {
+            let action = Action::Transfer { currency: eur(), lines: lines(minor) };
+            transactions.push(self.body(action));
+        }
+        let offered: Vec<Verified> = transactions
+            .iter()
+            .map(|one| Verified::read(&one.to_bytes(), &self.genesis.network()).unwrap())
+            .collect();
+        let answers = self.core.offer(&offered, Source::Peer, self.now).unwrap();
+        assert!(answers.iter().all(|answer| *answer == Ok(Admitted::New)));
+        let parent = Arc::new(self.tip.clone());
+        let proposed = self.core.propose(&[parent], self.tip.header.height % 4, self.now);
+        let Ok(Proposal::Block(block)) = proposed else { panic!("{proposed:?}") };
+        let certificate = self.certify(&block.header);
+        // Some blocks are final by those that follow on them.
+        let certificate = (block.header.height % 3 != 0).then_some(&certificate);
+        self.core.apply(&block, certificate, self.now).unwrap();
+        self.paid.extend(block.entries.iter().map(|entry| entry.id));
+        self.tip = *block;
+    }
+
+    /// Long enough that what is remembered reaches back only a part of it.
+    pub fn long() -> History {
+        let mut history = History::new();
+        history.grow(100);
+        history
+    }
+
+    pub fn grow(&mut self, blocks: usize) {
+        for at in 0..blocks {
+            self.block(DurationMs::seconds(30), at % 3);
+        }
+    }
+
+    pub fn state(&self) -> State {
+        state(&self.kv)
+    }
+}
+
+pub fn state(kv: &Arc<dyn Kv>) -> State {
+    State::load(&genesis(), &LedgerView(kv.as_ref())).unwrap().unwrap()
+}
