@@ -291,14 +291,11 @@ async fn next(
 async fn fetch_bodies(clock: &impl Clock, shared: &Shared, block: &Block) -> Result<(), Reason> {
     loop {
         let change = shared.next_change();
+        if block.header.height <= shared.core().state.height() {
+            return Ok(());
+        }
         // Bound first, so that the core's lock is free again when `want` takes its own.
-        let missing = {
-            let core = shared.core();
-            if block.header.height <= core.state.height() {
-                return Ok(());
-            }
-            core.missing(&block.entries)
-        };
+        let missing = shared.core().missing(&block.entries);
         match missing {
             Ok(missing) if missing.is_empty() => return Ok(()),
             Ok(missing) => shared.want(&missing),
