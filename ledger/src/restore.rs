@@ -14,7 +14,6 @@ use tallystick_proofs::header::Header;
 use tallystick_proofs::result::TransactionResult;
 use tallystick_proofs::transaction::{Body, Transaction};
 
-use crate::checkpoint;
 use crate::claims::claims;
 use crate::conservation;
 use crate::entry::Executed;
@@ -81,7 +80,7 @@ impl Restored {
         let mut state = State::empty(genesis);
         load_accounts(&mut state, store)?;
         load_money(&mut state, store)?;
-        if checkpoint::root(&state) != root {
+        if state.rebuild_checkpoint() != root {
             return Err(Reason::RootMismatch);
         }
         state.head = Head {
