@@ -17,7 +17,7 @@ use tallystick_proofs::transaction::{Body, Transaction};
 use crate::claims::claims;
 use crate::conservation;
 use crate::entry::Executed;
-use crate::load::{load_accounts, load_money};
+use crate::load::{load_accounts, load_governance, load_money};
 use crate::recent::{RECENT_HEIGHTS_MIN, Recent};
 use crate::state::{Head, State};
 use crate::state_key::StateStore;
@@ -80,6 +80,7 @@ impl Restored {
         let mut state = State::empty(genesis);
         load_accounts(&mut state, store)?;
         load_money(&mut state, store)?;
+        load_governance(&mut state, store)?;
         if state.rebuild_checkpoint() != root {
             return Err(Reason::RootMismatch);
         }

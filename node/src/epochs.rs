@@ -34,6 +34,7 @@ use crate::block::Block;
 use crate::config::{LEADER_GRACE, MAILBOX, SKIP_AFTER};
 use crate::consensus::{Consensus, Judge, Mailbox, epochs};
 use crate::members::Members;
+use crate::snapshot_restore;
 use crate::validator::{Incoming, Outgoing, Peers, Runtime};
 
 /// How often a node that is epochs behind asks for the end of its own at most.
@@ -196,7 +197,7 @@ impl<P: Peers> Consensus<P> {
                 partition: partition(epoch),
                 mailbox_size: NZUsize!(MAILBOX),
                 epoch: Epoch::new(epoch),
-                floor: Floor::Genesis(floor),
+                floor,
                 replay_buffer: NZUsize!(1 << 20),
                 write_buffer: NZUsize!(1 << 16),
                 page_cache: self.pages.clone(),
@@ -224,15 +225,21 @@ impl<P: Peers> Consensus<P> {
         Ok(engine.start(votes, certificates, requests))
     }
 
-    /// What an epoch builds on: the last block of the epochs before.
-    fn floor(&self, epoch: u64) -> Result<Digest, Reason> {
+    /// What an epoch builds on: the last block of the epochs before, or the block of this epoch with
+    /// which a snapshot ended.
+    fn floor(&self, epoch: u64) -> Result<Floor<Scheme, Digest>, Reason> {
+        let kv = Arc::clone(&self.shared.core().kv);
+        if let Some((header, finality)) = snapshot_restore::floor(kv.as_ref())?
+            && header.epoch == epoch
+        {
+            return Ok(Floor::Finalized(self.schemes.finalization(&finality, &header)?));
+        }
         let height = self.genesis.parameters.first_of(epoch).saturating_sub(1);
         if height == 0 {
-            return Ok(self.first_block().1);
+            return Ok(Floor::Genesis(self.first_block().1));
         }
-        let kv = Arc::clone(&self.shared.core().kv);
         let last = archive::block(kv.as_ref(), height)?.ok_or(Reason::StorageCorrupt)?;
-        Ok(Digest::from(last.header.id().0))
+        Ok(Floor::Genesis(Digest::from(last.header.id().0)))
     }
 }
 

@@ -7,6 +7,7 @@
 use tallystick_kernel::{Codec, DurationMs, Reason};
 use tallystick_ledger::restore::references;
 use tallystick_ledger::{StateChange, state_key};
+use tallystick_proofs::genesis::Genesis;
 use tallystick_proofs::header::Header;
 
 use crate::archive;
@@ -70,7 +71,15 @@ pub fn lowest(kv: &dyn View) -> Result<u64, Reason> {
 
 /// One step of removing the blocks from `lowest` up to `below`: the writes, and the height from
 /// which everything is still here.
-pub fn step(kv: &dyn View, lowest: u64, below: u64) -> Result<(Vec<StateChange>, u64), Reason> {
+///
+/// The last block of each epoch stays, without what belongs to it: the engine begins the next epoch
+/// on it.
+pub fn step(
+    kv: &dyn View,
+    genesis: &Genesis,
+    lowest: u64,
+    below: u64,
+) -> Result<(Vec<StateChange>, u64), Reason> {
     let mut changes = Vec::new();
     let (mut height, mut transactions) = (lowest, 0);
     while height < below && height < lowest + STEP_BLOCKS && transactions < STEP_TRANSACTIONS {
@@ -83,12 +92,11 @@ pub fn step(kv: &dyn View, lowest: u64, below: u64) -> Result<(Vec<StateChange>,
             }
             changes.push(keys::remove(keys::body(entry)));
         }
-        for key in [
-            keys::block(height),
-            keys::certificate(height),
-            keys::report(height),
-            state_key::results(height),
-        ] {
+        let parameters = &genesis.parameters;
+        if parameters.epoch_of(height) == parameters.epoch_of(height + 1) {
+            changes.push(keys::remove(keys::block(height)));
+        }
+        for key in [keys::certificate(height), keys::report(height), state_key::results(height)] {
             changes.push(keys::remove(key));
         }
         forget_expired(kv, height, &mut changes)?;

@@ -33,17 +33,17 @@ pub async fn run(clock: impl Clock, shared: Arc<Shared>, engine: Mailbox, retent
 
 /// Removes block after block; gives the height from which the engine is to keep them.
 async fn prune(clock: &impl Clock, shared: &Shared, retention: Retention) -> Result<u64, Reason> {
-    let (kv, head, checkpoint) = {
+    let (kv, genesis, head, checkpoint) = {
         let core = shared.core();
         let interval = core.genesis.parameters.checkpoint_interval;
         let checkpoint = core.state.head().checkpoint_height.saturating_sub(interval);
-        (Arc::clone(&core.kv), core.tip.clone(), checkpoint)
+        (Arc::clone(&core.kv), Arc::clone(&core.genesis), core.tip.clone(), checkpoint)
     };
     let mut from = lowest(kv.as_ref())?;
     let reach = Reach { lowest: from, head: &head, checkpoint };
     let below = retention.below(kv.as_ref(), &reach)?;
     while from < below {
-        let (changes, next) = step(kv.as_ref(), from, below)?;
+        let (changes, next) = step(kv.as_ref(), &genesis, from, below)?;
         {
             let mut core = shared.core();
             if lowest(kv.as_ref())? != from {

@@ -4,9 +4,11 @@
 //! window up to one with a certificate of its own, with bodies, certificates and results, and then
 //! the entries that are under the checkpoint's root. See `docs/adr/0008-snapshots.md`.
 
+use tallystick_kernel::limits::RECEIPT_BYTES_MAX;
 use tallystick_kernel::{Codec, Digest, LabelledHash, NetworkId, Reader, Reason, Writer};
 use tallystick_proofs::finality::FinalityCertificate;
 use tallystick_proofs::header::Header;
+use tallystick_proofs::receipt::{CHANGES_MAX, SetChange};
 
 use crate::block::BLOCK_BYTES_MAX;
 
@@ -19,7 +21,7 @@ pub const CHUNK_BYTES_MAX: usize = BLOCK_BYTES_MAX + 4096;
 /// Chunks of one snapshot at most.
 pub const CHUNKS_MAX: usize = 8192;
 /// Bytes of a manifest at most.
-pub const MANIFEST_BYTES_MAX: usize = CHUNKS_MAX * 34 + 16 * 1024;
+pub const MANIFEST_BYTES_MAX: usize = CHUNKS_MAX * 34 + 16 * 1024 + RECEIPT_BYTES_MAX;
 /// Bytes of a key at most.
 const KEY_BYTES_MAX: usize = 128;
 /// Pairs of one chunk at most.
@@ -27,7 +29,8 @@ const PAIRS_MAX: usize = CHUNK_BYTES_MAX / 3;
 
 const _: () = assert!(CHUNK_BYTES < CHUNK_BYTES_MAX);
 
-/// What a snapshot claims to be: `[version, network, checkpoint, certified, finality, chunks]`.
+/// What a snapshot claims to be: `[version, network, checkpoint, certified, finality, changes,
+/// chunks]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// The network.
@@ -38,6 +41,8 @@ pub struct Manifest {
     pub certified: Header,
     /// The proof that it is final.
     pub finality: FinalityCertificate,
+    /// Every change of the validator set up to that header's epoch, in order.
+    pub changes: Vec<SetChange>,
     /// The hash of each chunk.
     pub chunks: Vec<Digest>,
 }
@@ -99,15 +104,16 @@ impl Codec for Hash {
 
 impl Codec for Manifest {
     fn encode(&self, out: &mut Writer) {
-        out.array(6).u64(SNAPSHOT_VERSION).value(&self.network).u64(self.checkpoint);
-        out.value(&self.certified).value(&self.finality).array(self.chunks.len());
+        out.array(7).u64(SNAPSHOT_VERSION).value(&self.network).u64(self.checkpoint);
+        out.value(&self.certified).value(&self.finality).list(&self.changes);
+        out.array(self.chunks.len());
         for chunk in &self.chunks {
             out.bytes(chunk);
         }
     }
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
-        input.tuple(6)?;
+        input.tuple(7)?;
         if input.u64()? != SNAPSHOT_VERSION {
             return Err(Reason::VersionUnknown);
         }
@@ -116,6 +122,7 @@ impl Codec for Manifest {
             checkpoint: input.u64()?,
             certified: Header::decode(input)?,
             finality: FinalityCertificate::decode(input)?,
+            changes: input.list(CHANGES_MAX)?,
             chunks: input.list::<Hash>(CHUNKS_MAX)?.into_iter().map(|hash| hash.0).collect(),
         })
     }

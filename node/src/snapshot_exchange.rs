@@ -13,12 +13,11 @@ use commonware_cryptography::ed25519;
 use commonware_p2p::{Receiver, Recipients, Sender};
 use commonware_runtime::Clock;
 use tallystick_kernel::{Codec, DurationMs, Reason, TimeMs};
-use tallystick_proofs::genesis::ValidatorSet;
 
 use crate::application::now;
-use crate::certificate;
 use crate::consensus::Mailbox;
 use crate::prune::{self, ENGINE_BLOCKS};
+use crate::schemes::Schemes;
 use crate::shared::Shared;
 use crate::snapshot_message::{SNAPSHOT_MESSAGE_BYTES_MAX, SnapshotMessage};
 use crate::snapshot_restore::Restore;
@@ -39,9 +38,7 @@ const PER_CHUNK: Duration = Duration::from_millis(5);
 type Key = ed25519::PublicKey;
 
 /// What a validator said that it has.
-#[derive(Clone)]
 struct Holds {
-    key: Key,
     height: u64,
     lowest: u64,
     at: TimeMs,
@@ -49,7 +46,7 @@ struct Holds {
 
 /// A snapshot on its way from one validator.
 struct Download {
-    place: u64,
+    peer: Key,
     restore: Option<Restore>,
     heard: TimeMs,
 }
@@ -57,30 +54,25 @@ struct Download {
 /// One node's part in the exchange of snapshots.
 pub struct Exchange {
     shared: Arc<Shared>,
-    validators: Arc<ValidatorSet>,
+    schemes: Schemes,
     engine: Mailbox,
     shelf: Shelf,
     /// The height at which the node stands, and since when.
     standing: (u64, TimeMs),
     asked: Option<TimeMs>,
-    holds: BTreeMap<u64, Holds>,
+    holds: BTreeMap<Key, Holds>,
     /// Whose snapshot did not verify, or did not come.
-    refused: BTreeSet<u64>,
+    refused: BTreeSet<Key>,
     download: Option<Download>,
 }
 
 impl Exchange {
     /// For a node that starts now.
-    pub fn new(
-        shared: Arc<Shared>,
-        validators: Arc<ValidatorSet>,
-        engine: Mailbox,
-        now: TimeMs,
-    ) -> Exchange {
+    pub fn new(shared: Arc<Shared>, schemes: Schemes, engine: Mailbox, now: TimeMs) -> Exchange {
         let standing = (shared.core().state.height(), now);
         Exchange {
             shared,
-            validators,
+            schemes,
             engine,
             shelf: Shelf::default(),
             standing,
@@ -155,7 +147,7 @@ impl Exchange {
         }
         if let Some(download) = &self.download {
             if download.heard.after(ANSWER_WITHIN) < time {
-                self.refused.insert(download.place);
+                self.refused.insert(download.peer.clone());
                 self.download = None;
             }
             return Ok(());
@@ -168,29 +160,29 @@ impl Exchange {
             self.asked = Some(time);
             send(sender, Recipients::All, &SnapshotMessage::Ask);
         }
-        if let Some((place, key)) = self.server(height, time) {
-            tracing::info!(place, height, "asks for a snapshot");
-            self.download = Some(Download { place, restore: None, heard: time });
-            send(sender, Recipients::One(key), &SnapshotMessage::WantManifest);
+        if let Some(peer) = self.server(height, time) {
+            tracing::info!(%peer, height, "asks for a snapshot");
+            self.download = Some(Download { peer: peer.clone(), restore: None, heard: time });
+            send(sender, Recipients::One(peer), &SnapshotMessage::WantManifest);
         }
         Ok(())
     }
 
     /// Who is to be asked for a snapshot; none while the blocks may still be had.
-    fn server(&mut self, height: u64, time: TimeMs) -> Option<(u64, Key)> {
+    fn server(&mut self, height: u64, time: TimeMs) -> Option<Key> {
         self.holds.retain(|_, holds| holds.at.after(ANSWERS_COUNT_FOR) > time);
-        let past = |(_, holds): &(&u64, &Holds)| holds.lowest > height + 1;
-        let faulty = self.validators.count() - self.validators.quorum();
+        let past = |(_, holds): &(&Key, &Holds)| holds.lowest > height + 1;
+        let members = self.shared.members();
+        let faulty = members.validators.count() - members.validators.quorum();
         if self.holds.iter().filter(past).count() <= faulty {
             return None;
         }
-        let left =
-            self.holds.iter().filter(past).filter(|(place, _)| !self.refused.contains(place));
-        let found = left.max_by_key(|(_, holds)| holds.height);
+        let left = self.holds.iter().filter(past).filter(|(peer, _)| !self.refused.contains(*peer));
+        let found = left.max_by_key(|(_, holds)| holds.height).map(|(peer, _)| peer.clone());
         if found.is_none() {
             self.refused.clear();
         }
-        found.map(|(place, holds)| (*place, holds.key.clone()))
+        found
     }
 
     /// Blocks have come after all.
@@ -210,9 +202,6 @@ impl Exchange {
         sender: &mut impl Sender<PublicKey = Key>,
     ) -> Result<bool, Reason> {
         let message = SnapshotMessage::from_bytes(bytes, SNAPSHOT_MESSAGE_BYTES_MAX)?;
-        let key: &[u8] = peer.as_ref();
-        let place = self.validators.keys().iter().position(|known| known.bytes() == key);
-        let Some(place) = place.map(|place| place as u64) else { return Ok(false) };
         let answer = match message {
             SnapshotMessage::Ask => {
                 let (kv, height) = {
@@ -223,7 +212,7 @@ impl Exchange {
                 SnapshotMessage::Holds { height, lowest }
             }
             SnapshotMessage::Holds { height, lowest } => {
-                self.holds.insert(place, Holds { key: peer.clone(), height, lowest, at: time });
+                self.holds.insert(peer.clone(), Holds { height, lowest, at: time });
                 return Ok(false);
             }
             SnapshotMessage::WantManifest => {
@@ -234,7 +223,7 @@ impl Exchange {
                 self.shelf.chunk(snapshot, index, time)?
             }
             other => {
-                let answer = self.receive(place, other, time)?;
+                let answer = self.receive(peer, other, time)?;
                 if let Some(answer) = answer {
                     send(sender, Recipients::One(peer.clone()), &answer);
                 }
@@ -249,11 +238,11 @@ impl Exchange {
     /// Takes what was asked for, and says what to ask for next.
     fn receive(
         &mut self,
-        place: u64,
+        peer: &Key,
         message: SnapshotMessage,
         time: TimeMs,
     ) -> Result<Option<SnapshotMessage>, Reason> {
-        let Some(mut download) = self.download.take_if(|download| download.place == place) else {
+        let Some(mut download) = self.download.take_if(|download| download.peer == *peer) else {
             return Ok(None);
         };
         download.heard = time;
@@ -276,10 +265,10 @@ impl Exchange {
                     self.download = Some(download);
                     Ok(Some(SnapshotMessage::WantChunk { snapshot, index }))
                 }
-                None => self.finish(place, restore, time).map(|()| None),
+                None => self.finish(peer, restore, time).map(|()| None),
             },
             Ok(None) => Ok(None),
-            Err(reason) => self.refuse(place, reason).map(|()| None),
+            Err(reason) => self.refuse(peer, reason).map(|()| None),
         }
     }
 
@@ -292,22 +281,24 @@ impl Exchange {
     }
 
     /// Verifies all of it and goes on from there.
-    fn finish(&mut self, place: u64, restore: Restore, time: TimeMs) -> Result<(), Reason> {
+    fn finish(&mut self, peer: &Key, restore: Restore, time: TimeMs) -> Result<(), Reason> {
         let verified = match restore.verify() {
             Ok(verified) => verified,
             Err(reason) => {
                 restore.abandon()?;
-                return self.refuse(place, reason);
+                return self.refuse(peer, reason);
             }
         };
-        let count = self.validators.count();
-        let floor = certificate::to_engine(restore.finality(), &verified.certified, count)?;
+        let finality = restore.finality().clone();
         {
             let mut core = self.shared.core();
             // Storage holds parts of both states until this ends, so nobody else may use it.
             restore.finish(&verified).map_err(|_| Reason::StorageFailed)?;
             core.reopen(time).map_err(|_| Reason::StorageCorrupt)?;
+            self.schemes.learn(&core.state)?;
         }
+        let floor = self.schemes.finalization(&finality, &verified.certified)?;
+        self.shared.want_nothing();
         tracing::info!(height = verified.state.height(), "goes on from a snapshot");
         self.engine.set_floor(floor);
         self.standing = (verified.state.height(), time);
@@ -316,12 +307,12 @@ impl Exchange {
         Ok(())
     }
 
-    fn refuse(&mut self, place: u64, reason: Reason) -> Result<(), Reason> {
+    fn refuse(&mut self, peer: &Key, reason: Reason) -> Result<(), Reason> {
         if reason == Reason::StorageFailed {
             return Err(reason);
         }
-        tracing::warn!(place, code = reason.code(), "refused a snapshot");
-        self.refused.insert(place);
+        tracing::warn!(%peer, code = reason.code(), "refused a snapshot");
+        self.refused.insert(peer.clone());
         Ok(())
     }
 }

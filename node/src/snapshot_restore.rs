@@ -63,8 +63,8 @@ impl Restore {
     /// Begins with a manifest, or goes on where an earlier attempt with the same one ended.
     ///
     /// `head` is the height that the node stands at. Returns the reasons of decoding,
-    /// [`Reason::WrongNetwork`], [`Reason::ValidatorSetMismatch`], the reasons of the finality
-    /// certificate's verification, and [`Reason::SnapshotStale`] when it leads no further than the
+    /// [`Reason::WrongNetwork`], the reasons of [`snapshot_verify::check_final`], and
+    /// [`Reason::SnapshotStale`] when it leads no further than the
     /// node is.
     pub fn begin(
         kv: Arc<dyn Kv>,
@@ -76,7 +76,7 @@ impl Restore {
         if manifest.network != genesis.network() {
             return Err(Reason::WrongNetwork);
         }
-        check_final(&genesis, &manifest)?;
+        snapshot_verify::check_final(&genesis, &manifest)?;
         let interval = genesis.parameters.checkpoint_interval;
         let is_checkpoint = manifest.checkpoint.is_multiple_of(interval);
         if !is_checkpoint || manifest.checkpoint >= manifest.certified.height {
@@ -144,7 +144,7 @@ impl Restore {
     /// When it fails the node must stop; the next start finishes what was begun.
     pub fn finish(self, verified: &Verified) -> Result<(), Reason> {
         self.kv.commit(vec![keys::put(MARK.to_vec(), Vec::new())])?;
-        take_over(&self.kv, verified, &self.manifest)
+        take_over(&self.kv, &self.genesis, verified, &self.manifest)
     }
 
     /// Gives up what was put aside.
@@ -163,7 +163,7 @@ pub fn resume(kv: &Arc<dyn Kv>, genesis: &Genesis) -> Result<(), Reason> {
     let manifest =
         Manifest::from_bytes(&bytes, MANIFEST_BYTES_MAX).map_err(|_| Reason::StorageCorrupt)?;
     let verified = snapshot_verify::verify(&Aside(Arc::clone(kv)), genesis, &manifest);
-    take_over(kv, &verified.map_err(|_| Reason::StorageCorrupt)?, &manifest)
+    take_over(kv, genesis, &verified.map_err(|_| Reason::StorageCorrupt)?, &manifest)
 }
 
 /// The last header of the snapshot that the node went on from, with its certificate; none when it
@@ -176,14 +176,6 @@ pub fn floor(kv: &dyn View) -> Result<Option<(Header, FinalityCertificate)>, Rea
         Ok((Header::decode(input)?, FinalityCertificate::decode(input)?))
     };
     read(&mut input).map(Some).map_err(|_: Reason| Reason::StorageCorrupt)
-}
-
-fn check_final(genesis: &Genesis, manifest: &Manifest) -> Result<(), Reason> {
-    let (header, finality) = (&manifest.certified, &manifest.finality);
-    if header.validator_set_hash != genesis.validators.hash() || header.epoch != finality.epoch {
-        return Err(Reason::ValidatorSetMismatch);
-    }
-    finality.verify(&manifest.network, &genesis.validators, &header.id())
 }
 
 /// Whether a snapshot may hold this key.
@@ -199,11 +191,16 @@ fn read_number(kv: &dyn View, key: &[u8]) -> Result<usize, Reason> {
 }
 
 /// Every step may be repeated from the start: what it writes does not depend on what it finds.
-fn take_over(kv: &Arc<dyn Kv>, verified: &Verified, manifest: &Manifest) -> Result<(), Reason> {
+fn take_over(
+    kv: &Arc<dyn Kv>,
+    genesis: &Genesis,
+    verified: &Verified,
+    manifest: &Manifest,
+) -> Result<(), Reason> {
     for prefix in [&[state_key::EXECUTED, state_key::RECENT][..], &CHECKPOINTED].concat() {
         clear(kv.as_ref(), prefix)?;
     }
-    give_up_below(kv.as_ref(), verified.lowest)?;
+    give_up_below(kv.as_ref(), genesis, verified.lowest)?;
     let head = |change: &StateChange| change.key == state_key::HEAD;
     let (mut last, mut changes): (Vec<_>, Vec<_>) =
         verified.state.persisted().into_iter().partition(head);
@@ -218,6 +215,10 @@ fn take_over(kv: &Arc<dyn Kv>, verified: &Verified, manifest: &Manifest) -> Resu
     verified.records(&Aside(Arc::clone(kv)), &mut write)?;
     kv.commit(changes)?;
     last.push(keys::put(keys::LOWEST.to_vec(), verified.lowest.to_bytes()));
+    for change in &manifest.changes {
+        let from = genesis.parameters.effective_epoch(change.0.result.height);
+        last.push(keys::put(keys::set_change(from), change.to_bytes()));
+    }
     let mut floor = Writer::new();
     floor.array(2).value(&manifest.certified).value(&manifest.finality);
     last.push(keys::put(keys::FLOOR.to_vec(), floor.finish()));
@@ -227,14 +228,15 @@ fn take_over(kv: &Arc<dyn Kv>, verified: &Verified, manifest: &Manifest) -> Resu
 }
 
 /// Removes the node's own blocks from before a gap.
-fn give_up_below(kv: &dyn Kv, below: u64) -> Result<(), Reason> {
+fn give_up_below(kv: &dyn Kv, genesis: &Genesis, below: u64) -> Result<(), Reason> {
     let mut held = Vec::new();
+    let lowest = crate::prune::lowest(kv)?;
     kv.scan(keys::BLOCK, &mut |key, _| {
-        held.extend(keys::height_of(key).filter(|height| *height < below));
+        held.extend(keys::height_of(key).filter(|height| (lowest..below).contains(height)));
         Ok(())
     })?;
     for height in held {
-        kv.commit(crate::prune::step(kv, height, height + 1)?.0)?;
+        kv.commit(crate::prune::step(kv, genesis, height, height + 1)?.0)?;
     }
     Ok(())
 }

@@ -125,9 +125,11 @@ impl Source {
         let window = window.ok_or(Reason::NotReady)?;
         let certified = certified(view, &checkpoint.header, head, interval)?;
         let (certified, finality) = certified.ok_or(Reason::NotReady)?;
+        let changes = archive::set_changes(view, finality.epoch)?.ok_or(Reason::NotReady)?;
         let entries = Arc::clone(&checkpoint.view);
         let checkpoint = checkpoint.header.height;
-        let manifest = Manifest { network, checkpoint, certified, finality, chunks: Vec::new() };
+        let chunks = Vec::new();
+        let manifest = Manifest { network, checkpoint, certified, finality, changes, chunks };
         let places = Vec::new();
         let mut source = Source { manifest, places, window, entries, blocks };
         let start = Place::Block { height: window.lowest, item: 0 };

@@ -10,10 +10,12 @@ use tallystick_kernel::{Codec, Digest, Reason};
 use tallystick_ledger::receipts::{encode_results, results_root};
 use tallystick_ledger::restore::{Past, Restored, references};
 use tallystick_ledger::{State, StateChange, entry_of, execute, genesis_header, state_key};
+use tallystick_proofs::finality::FinalityCertificate;
 use tallystick_proofs::genesis::Genesis;
 use tallystick_proofs::header::{Entry, Header};
 use tallystick_proofs::result::TransactionResult;
 use tallystick_proofs::transaction::Transaction;
+use tallystick_proofs::validator_sets::KnownSets;
 
 use crate::archive;
 use crate::block::Block;
@@ -80,6 +82,39 @@ pub fn verify(
     chain.check_results(&window, &results)?;
     let (lowest, certified) = (chain.lowest, manifest.certified.clone());
     Ok(Verified { state, lowest, certified, window, executed })
+}
+
+/// Whether the last header of a snapshot is final: the changes of the validator set lead from the
+/// genesis file to its epoch's, and a quorum of that has signed it.
+///
+/// Returns the reasons of [`KnownSets::follow`], [`Reason::ValidatorSetMismatch`], and those of the
+/// certificate.
+pub fn check_final(genesis: &Genesis, manifest: &Manifest) -> Result<(), Reason> {
+    let sets = sets(genesis, manifest)?;
+    check_certificate(genesis, &sets, &manifest.certified, &manifest.finality)
+}
+
+fn sets(genesis: &Genesis, manifest: &Manifest) -> Result<KnownSets, Reason> {
+    let mut sets = KnownSets::new(genesis);
+    manifest.changes.iter().try_for_each(|change| sets.follow(genesis, &change.0))?;
+    Ok(sets)
+}
+
+fn check_certificate(
+    genesis: &Genesis,
+    sets: &KnownSets,
+    header: &Header,
+    finality: &FinalityCertificate,
+) -> Result<(), Reason> {
+    let validators = sets.at(header.epoch);
+    let is_of_epoch = header.epoch == genesis.parameters.epoch_of(header.height);
+    if !is_of_epoch
+        || header.epoch != finality.epoch
+        || header.validator_set_hash != validators.hash()
+    {
+        return Err(Reason::ValidatorSetMismatch);
+    }
+    finality.verify(&genesis.network(), validators, &header.id())
 }
 
 impl Verified {
@@ -165,6 +200,7 @@ impl Chain {
             return Err(reason);
         }
         let lowest = lowest.filter(|lowest| *lowest > 0).ok_or(Reason::HeaderMismatch)?;
+        let sets = sets(genesis, manifest)?;
         let genesis_id = genesis_header(genesis).id();
         let mut previous = (lowest == 1).then_some(genesis_id);
         let mut headers = Vec::new();
@@ -176,7 +212,7 @@ impl Chain {
             }
             let id = block.header.id();
             if let Some(certificate) = archive::certificate(pairs, height)? {
-                certificate.verify(&manifest.network, &genesis.validators, &id)?;
+                check_certificate(genesis, &sets, &block.header, &certificate)?;
             }
             previous = Some(id);
             headers.push(block.header);

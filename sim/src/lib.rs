@@ -7,6 +7,7 @@
 //! events. What is simulated and what is not is in `docs/simulator.md`.
 
 pub mod byzantine;
+pub mod catch_up;
 pub mod chain;
 pub mod clients;
 pub mod context;

@@ -6,7 +6,6 @@ use commonware_p2p::simulated::Oracle;
 use commonware_runtime::{Spawner as _, Supervisor as _, deterministic};
 use tallystick_kernel::{DurationMs, TimeMs};
 use tallystick_ledger::Rules;
-use tallystick_node::Retention;
 use tallystick_node::failure::Failure;
 use tallystick_node::kv::Kv;
 use tallystick_node::validator::{Channels, Ended, Setup, Validator};
@@ -33,7 +32,7 @@ pub fn start(context: &deterministic::Context, world: &Arc<World>, post: &Post, 
     let mut seats = held(&world.seats);
     let Some(found) = seats.get_mut(seat) else { return };
     let mut prefix = format!("s{seat}");
-    if found.vices.contains(&Vice::Amnesia) {
+    if found.vices.contains(&Vice::Amnesia) || found.is_wiped {
         found.disk = Arc::default();
         prefix = format!("s{seat}-{}", found.lives);
     }
@@ -52,7 +51,7 @@ pub fn start(context: &deterministic::Context, world: &Arc<World>, post: &Post, 
         seed: Zeroizing::new(world.seeds.get(place).copied().unwrap_or_default()),
         rules: Rules::default(),
         verifiers: 2,
-        retention: Retention::Everything,
+        retention: world.scenario.retention,
         failure: failure(world, &port),
     };
     let shown = skew.shown(world.time()).duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

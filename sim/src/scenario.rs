@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tallystick_node::Retention;
+
 use crate::byzantine::Vice;
 use crate::disk::DiskFault;
 use crate::draw::Draw;
@@ -66,6 +68,8 @@ pub struct Scenario {
     pub holders: usize,
     /// The pause between two payments of a holder is below this, in milliseconds.
     pub pause_ms_max: u64,
+    /// What the nodes keep of old blocks.
+    pub retention: Retention,
 }
 
 impl Scenario {
@@ -96,6 +100,7 @@ impl Scenario {
             events: Vec::new(),
             holders: 4,
             pause_ms_max: draw.between(200, 900),
+            retention: Retention::Everything,
         };
         scenario.events = scenario.draw_events(&mut draw);
         scenario

@@ -85,6 +85,7 @@ fn seats(scenario: &Scenario, validators: &[Key]) -> Vec<Seat> {
         audience,
         disk: Arc::new(Disk::default()),
         skew: Skew::ahead(scenario.skews_ms.get(place).copied().unwrap_or_default()),
+        is_wiped: false,
         life: None,
         lives: 0,
         start_at: None,

@@ -35,6 +35,8 @@ pub struct Seat {
     pub disk: Arc<Disk>,
     /// Its clock.
     pub skew: Skew,
+    /// Whether its next life begins with nothing.
+    pub is_wiped: bool,
     /// Its current life.
     pub life: Option<Life>,
     /// How many lives it has had.

@@ -50,12 +50,14 @@ pub fn genesis() -> Genesis {
             block_entries_max: 1000,
             idle_interval: DurationMs::seconds(2),
             checkpoint_interval: 8,
+            governance: None,
         },
     }
 }
 
 pub fn open(kv: &Arc<dyn Kv>, now: TimeMs) -> Result<Core, Reason> {
-    Core::open(Arc::new(genesis()), Arc::clone(kv), Rules::default(), 0, now)
+    let own = SigningKey::ed25519_from_seed(&[1; 32]).public_key();
+    Core::open(Arc::new(genesis()), Arc::clone(kv), Rules::default(), own, now)
 }
 
 impl History {

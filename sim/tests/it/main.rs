@@ -1,6 +1,34 @@
 //! Whole simulations: that a seed is one story, and that the story is full.
 
+use tallystick_node::Retention;
+use tallystick_sim::catch_up::{Plan, catch_up};
 use tallystick_sim::run::run;
+
+/// Three nodes go on for 45 minutes and pay every minute; what is remembered reaches back 20.
+const LONG: Plan = Plan {
+    blocks: 540,
+    idle_ms: 5000,
+    per_payment: 12,
+    retention: Retention::Everything,
+    is_wiped: false,
+};
+
+#[test]
+fn a_node_that_is_hundreds_of_blocks_behind_or_was_wiped_rejoins_by_blocks() {
+    for is_wiped in [false, true] {
+        let report = catch_up(Plan { is_wiped, ..LONG }).unwrap();
+        assert!(report.behind >= 500 && report.payments >= 40 && report.has_history, "{report:?}");
+    }
+}
+
+#[test]
+fn where_the_others_have_given_blocks_up_a_node_rejoins_by_a_snapshot_and_agrees_with_them() {
+    for is_wiped in [false, true] {
+        let plan = Plan { is_wiped, retention: Retention::Blocks(1), ..LONG };
+        let report = catch_up(plan).unwrap();
+        assert!(report.behind >= 500 && !report.has_history, "{report:?}");
+    }
+}
 
 #[test]
 fn the_same_seed_gives_the_same_event_log_twice() {
