@@ -24,7 +24,7 @@ pub const fn status_of(reason: Reason) -> u16 {
         R::MethodNotAllowed => 405,
         R::CodeReplayed | R::NoReserveFits | R::RequestUsed | R::HolderExists => 409,
         R::Conflict | R::AccountLinked | R::AccountNotLinked | R::InProgress => 409,
-        R::DeviceCodeExpired | R::AuthorizationExpired => 410,
+        R::DeviceCodeExpired | R::AuthorizationExpired | R::Pruned => 410,
         R::PayeeUnknown | R::MandateCapExceeded | R::IdempotencyKeyReused => 422,
         R::GuessLimit | R::GuessLimitDay => 429,
         R::Unreachable | R::AnswerMalformed => 502,

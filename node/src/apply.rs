@@ -29,6 +29,10 @@ impl Core {
             // A snapshot has led past it since it was delivered.
             return Ok(());
         }
+        if block.header.height != self.state.height() + 1 {
+            // Storage has lost what was applied before.
+            return Err(Reason::StorageCorrupt);
+        }
         let transactions = self.transactions(&block.entries)?;
         let executed: Vec<(Entry, &Transaction)> =
             block.entries.iter().copied().zip(transactions.iter().map(AsRef::as_ref)).collect();

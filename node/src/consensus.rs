@@ -50,6 +50,8 @@ type MarshalConfig = marshal::Config<Schemes, FixedEpocher, Sequential, Block, D
 
 /// Blocks that are delivered before one must have been applied.
 const PENDING_BLOCKS_MAX: usize = 64;
+/// How often a node that lost blocks looks whether a snapshot has led past them.
+const PER_LOOK_FOR_LOST: Duration = Duration::from_secs(1);
 /// Final blocks that the engine gives up together.
 const BLOCKS_PER_SECTION: u64 = 1024;
 
@@ -223,6 +225,9 @@ struct Applier<E> {
 
 impl<E: Runtime> Applier<E> {
     async fn run(self, mut deliveries: mpsc::UnboundedReceiver<Delivery>) {
+        if let Err(reason) = self.replay().await {
+            return self.shared.fail(reason);
+        }
         let mut ahead = VecDeque::new();
         while let Some((block, acknowledgement)) =
             next(&self.shared, &mut ahead, &mut deliveries).await
@@ -232,6 +237,25 @@ impl<E: Runtime> Applier<E> {
             }
             acknowledgement.acknowledge();
         }
+    }
+
+    /// Applies what the engine counts as delivered and storage has lost since: the engine keeps
+    /// blocks of its own. Waits for a snapshot where it no longer has them.
+    async fn replay(&self) -> Result<(), Reason> {
+        while let Some(processed) = self.finalized.get_processed().await {
+            let height = self.shared.core().state.height();
+            if height >= processed.height().get() {
+                break;
+            }
+            let block = self.finalized.get_block(Height::new(height + 1)).await;
+            self.shared.set_gap(block.is_none());
+            match block {
+                Some(block) => self.apply(block.inner()).await?,
+                None => self.clock.sleep(PER_LOOK_FOR_LOST).await,
+            }
+        }
+        self.shared.set_gap(false);
+        Ok(())
     }
 
     async fn apply(&self, block: &Block) -> Result<(), Reason> {

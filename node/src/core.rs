@@ -21,6 +21,7 @@ use crate::kv::{Kv, LedgerView};
 use crate::members::Members;
 use crate::snapshot_restore;
 use crate::snapshot_source::Checkpoint;
+use crate::store_check;
 use crate::stored::Stored;
 use crate::verification::Verified;
 
@@ -113,6 +114,7 @@ impl Core {
             Some(state) => state,
             None => begin(kv.as_ref(), &genesis)?,
         };
+        store_check::check(kv.as_ref(), &state)?;
         let tip = match state.height() {
             0 => tallystick_ledger::genesis_header(&genesis),
             height => {
@@ -325,7 +327,7 @@ impl Core {
     }
 
     /// Forgets what was executed or has expired; gives the writes for it.
-    pub(crate) fn forget(&mut self, executed: &[Entry], header: &Header) -> Vec<StateChange> {
+    pub(crate) fn forget(&mut self, executed: &[Entry], block_time: TimeMs) -> Vec<StateChange> {
         let mut changes = Vec::new();
         for entry in executed {
             // Another witness for the same id is dead too.

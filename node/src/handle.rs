@@ -24,6 +24,7 @@ use crate::intake::{Answers, Batch, Purpose, Sender};
 use crate::keys;
 use crate::kv::LedgerView;
 use crate::shared::Shared;
+use crate::snapshot_source::Source;
 
 /// How long a submission waits for a quorum's acknowledgement.
 const ACKNOWLEDGEMENT_WAIT: Duration = Duration::from_secs(2);
@@ -302,6 +303,13 @@ impl NodeHandle {
     /// The transaction behind an entry of a block.
     pub fn transaction(&self, entry: &Entry) -> Result<Option<Arc<Transaction>>, Reason> {
         self.shared.core().transaction(entry)
+    }
+
+    /// A snapshot of the last checkpoint that a certified header reports; reads the whole state.
+    /// [`Reason::NotReady`] when there is none yet.
+    pub fn snapshot(&self) -> Result<Source, Reason> {
+        let offer = self.shared.core().snapshot_offer();
+        offer.prepare()
     }
 
     /// The genesis file's bytes.

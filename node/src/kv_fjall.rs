@@ -1,5 +1,6 @@
 //! Durable storage in a folder, on fjall.
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,9 +36,20 @@ impl FjallKv {
     }
 }
 
+/// [`Reason::StorageFailed`] for what the disk or the system does not do, and
+/// [`Reason::StorageCorrupt`] for bytes that are not those that were written.
 fn failed(action: &str, error: &fjall::Error) -> Reason {
     tracing::error!(action, %error, "storage failed");
-    Reason::StorageFailed
+    let (mut is_of_system, mut cause) = (false, Some(error as &(dyn Error + 'static)));
+    while let Some(found) = cause {
+        is_of_system |= found.is::<std::io::Error>();
+        cause = found.source();
+    }
+    match error {
+        fjall::Error::Poisoned | fjall::Error::Locked => Reason::StorageFailed,
+        _ if is_of_system => Reason::StorageFailed,
+        _ => Reason::StorageCorrupt,
+    }
 }
 
 impl View for FjallKv {

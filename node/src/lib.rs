@@ -42,11 +42,14 @@ pub mod schemes;
 pub mod shared;
 pub mod snapshot;
 pub mod snapshot_exchange;
+#[cfg(feature = "process")]
+pub mod snapshot_file;
 pub mod snapshot_message;
 pub mod snapshot_restore;
 pub mod snapshot_shelf;
 pub mod snapshot_source;
 pub mod snapshot_verify;
+pub mod store_check;
 pub mod stored;
 pub mod validator;
 pub mod verification;

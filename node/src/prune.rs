@@ -4,15 +4,18 @@
 //! block that is not reported needs; what was removed is removed in one commit with the mark that
 //! says so. The result of every transaction stays, so that nobody is told that it never was.
 
+use std::sync::Arc;
+
 use tallystick_kernel::{Codec, DurationMs, Reason};
 use tallystick_ledger::restore::references;
-use tallystick_ledger::{StateChange, state_key};
+use tallystick_ledger::{State, StateChange, state_key};
 use tallystick_proofs::genesis::Genesis;
 use tallystick_proofs::header::Header;
 
 use crate::archive;
 use crate::keys;
-use crate::kv::View;
+use crate::kv::{Kv, LedgerView, View};
+use crate::snapshot_restore;
 use crate::window;
 
 /// Blocks that one step removes at most, and transactions beyond which it ends.
@@ -67,6 +70,34 @@ pub fn lowest(kv: &dyn View) -> Result<u64, Reason> {
         Some(bytes) => u64::from_bytes(&bytes, 16).map_err(|_| Reason::StorageCorrupt),
         None => Ok(1),
     }
+}
+
+/// Gives up a stopped node's blocks: the lowest height before and after.
+///
+/// Returns [`Reason::NotFound`] for storage without a state, and the reasons of [`State::load`].
+pub fn all(
+    kv: &Arc<dyn Kv>,
+    genesis: &Genesis,
+    retention: Retention,
+) -> Result<(u64, u64), Reason> {
+    snapshot_restore::resume(kv, genesis)?;
+    let state = State::load(genesis, &LedgerView(kv.as_ref()))?.ok_or(Reason::NotFound)?;
+    let before = lowest(kv.as_ref())?;
+    if state.height() == 0 {
+        return Ok((before, before));
+    }
+    let head = window::header(kv.as_ref(), state.height())?;
+    let interval = genesis.parameters.checkpoint_interval;
+    let checkpoint = state.head().checkpoint_height.saturating_sub(interval);
+    let reach = Reach { lowest: before, head: &head, checkpoint };
+    let below = retention.below(kv.as_ref(), &reach)?;
+    let mut from = before;
+    while from < below {
+        let (changes, next) = step(kv.as_ref(), genesis, from, below)?;
+        kv.commit(changes)?;
+        from = next;
+    }
+    Ok((before, from))
 }
 
 /// One step of removing the blocks from `lowest` up to `below`: the writes, and the height from

@@ -3,6 +3,7 @@
 //! Invariant: nobody holds two of these locks at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tallystick_crypto::PublicKey;
@@ -39,6 +40,8 @@ pub struct Shared {
     failure: Failure,
     overlaps: Overlaps,
     sent: Arc<SentBytes>,
+    /// Whether the engine no longer has the blocks that this node lacks.
+    gap: AtomicBool,
 }
 
 /// When a validator was last heard, and how many others it then said to have heard.
@@ -72,6 +75,7 @@ impl Shared {
             failure,
             overlaps: Overlaps::default(),
             sent: Arc::default(),
+            gap: AtomicBool::new(false),
         }
     }
 
@@ -192,6 +196,17 @@ impl Shared {
     /// Wants nothing any more: whoever still waits for bodies asks again.
     pub fn want_nothing(&self) {
         self.wanted_set().clear();
+    }
+
+    /// Notes whether blocks are missing here that the engine counts as delivered and no longer has:
+    /// then only a snapshot leads on.
+    pub fn set_gap(&self, is_there: bool) {
+        self.gap.store(is_there, Ordering::Relaxed);
+    }
+
+    /// Whether only a snapshot leads on.
+    pub fn has_gap(&self) -> bool {
+        self.gap.load(Ordering::Relaxed)
     }
 
     /// Returns when something was wanted that was not before.

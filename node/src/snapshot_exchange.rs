@@ -171,7 +171,10 @@ impl Exchange {
     /// Who is to be asked for a snapshot; none while the blocks may still be had.
     fn server(&mut self, height: u64, time: TimeMs) -> Option<Key> {
         self.holds.retain(|_, holds| holds.at.after(ANSWERS_COUNT_FOR) > time);
-        let past = |(_, holds): &(&Key, &Holds)| holds.lowest > height + 1;
+        let has_gap = self.shared.has_gap();
+        let past = |(_, holds): &(&Key, &Holds)| {
+            holds.lowest > height + 1 || (has_gap && holds.height > height)
+        };
         let members = self.shared.members();
         let faulty = members.validators.count() - members.validators.quorum();
         if self.holds.iter().filter(past).count() <= faulty {

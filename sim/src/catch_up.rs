@@ -207,7 +207,7 @@ async fn pay(world: &World, number: u64) -> Result<(), String> {
     };
     let bytes = made().map_err(|reason| reason.code().to_owned())?;
     let handle = handle(world, 0)?;
-    for (_, answer) in handle.offer(&[bytes]).await {
+    for (_, answer) in handle.offer(0, &[bytes]).await {
         answer.map_err(|reason| format!("payment {number}: {}", reason.code()))?;
     }
     Ok(())

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
+use tallystick_node::Retention;
+use tallystick_sim::catch_up::{Plan, catch_up};
 use tallystick_sim::run::{Outcome, broken, run};
 
 /// Simulates the network under seeds.
@@ -33,6 +35,15 @@ struct Arguments {
     /// Stop at the first failure.
     #[arg(long)]
     first: bool,
+    /// Instead of seeds: leave one node behind by so many blocks, and let it come back.
+    #[arg(long, value_name = "BLOCKS")]
+    behind: Option<u64>,
+    /// With --behind: the others have given the blocks up.
+    #[arg(long, requires = "behind")]
+    pruned: bool,
+    /// With --behind: the node has lost all it had.
+    #[arg(long, requires = "behind")]
+    wiped: bool,
 }
 
 fn main() -> ExitCode {
@@ -41,6 +52,9 @@ fn main() -> ExitCode {
     if arguments.trace {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         tracing_subscriber::fmt().with_env_filter(filter).without_time().init();
+    }
+    if let Some(blocks) = arguments.behind {
+        return come_back(&arguments, blocks);
     }
     let (from, count) = match arguments.seed {
         Some(seed) => (seed, 1),
@@ -78,6 +92,31 @@ fn main() -> ExitCode {
         begun.elapsed().as_secs_f64()
     );
     if sums.failed == 0 && sums.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn come_back(arguments: &Arguments, blocks: u64) -> ExitCode {
+    let retention = if arguments.pruned { Retention::Blocks(1) } else { Retention::Everything };
+    let is_wiped = arguments.wiped;
+    let plan = Plan { blocks, idle_ms: 2000, per_payment: 2, retention, is_wiped };
+    match catch_up(plan) {
+        Err(what) => {
+            println!("behind: failed: {what}");
+            ExitCode::FAILURE
+        }
+        Ok(report) => {
+            let way = if report.has_history { "by blocks" } else { "by a snapshot" };
+            println!(
+                "behind: {} blocks and {} payments caught up {way}: {:.1} s of network time, \
+                 {:.1} s on the wall, {:.0} blocks a second",
+                report.behind,
+                report.payments,
+                report.simulated.as_secs_f64(),
+                report.wall.as_secs_f64(),
+                report.behind as f64 / report.wall.as_secs_f64().max(0.001)
+            );
+            ExitCode::SUCCESS
+        }
+    }
 }
 
 #[derive(Default)]

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::commands::{bench, doctor, issuer, merchant, operators, receipt, shell, wallet};
+use crate::commands::{
+    bench, doctor, issuer, merchant, operators, prune, receipt, shell, snapshot, wallet,
+};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Output};
@@ -50,6 +52,11 @@ enum Command {
     Receipt(receipt::ReceiptArgs),
     /// Decide, with a threshold of the operators, who validates and by which rules.
     Operators(operators::OperatorsArgs),
+    /// Check a node's snapshot, or begin a node with it.
+    Snapshot(snapshot::SnapshotArgs),
+    /// Give up a stopped node's old blocks; what follows from them stays.
+    #[command(after_help = "Example:\n  tally prune --data .tally/node-3 --keep-days 30")]
+    Prune(prune::PruneArgs),
     /// Measure a running network.
     Bench(bench::BenchArgs),
     /// Say what this machine offers and what a data folder holds.
@@ -101,6 +108,8 @@ fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Wallet(args) => wallet::run(&args, output),
         Command::Receipt(args) => receipt::run(&args, output),
         Command::Operators(args) => operators::run(&args, output),
+        Command::Snapshot(args) => snapshot::run(&args, output),
+        Command::Prune(args) => prune::run(&args, output),
         Command::Bench(args) => bench::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, output),
         Command::Completions(args) => {

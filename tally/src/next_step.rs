@@ -154,6 +154,8 @@ const fn of_service(reason: Reason) -> &'static str {
             "look at the name and the password or the key, then log in again"
         }
         R::Forbidden => "use a key that has the scope, or ask the operator for one",
+        R::Pruned => "ask a node that keeps more, or use the receipt that was kept",
+        R::SnapshotStale => "use a newer snapshot",
         R::NotFound | R::MethodNotAllowed => "look at the id and at the address that was asked",
         R::BodyMalformed | R::AnswerMalformed => "use the same version of tally on both sides",
         R::FieldInvalid => "correct the value that is named above",
@@ -168,7 +170,10 @@ const fn of_service(reason: Reason) -> &'static str {
         R::Unreachable => "look whether it runs, and at its address: tally doctor",
         R::Timeout | R::NotReady => "wait a little and look again: tally doctor",
         R::StorageFailed => "look at the disk: tally doctor",
-        R::StorageCorrupt => "stop everything and restore the folder from a copy that is whole",
+        R::StorageCorrupt => {
+            "of a node, move state/ledger away, keep state/engine, and start it again: it gets all \
+             from the others; of another role, restore the folder from a copy that is whole"
+        }
         R::FolderOfOtherVersion => "use the tally of that version, or another folder",
         R::AddressInUse => "stop the process that listens there, or choose other ports",
         R::FileUnreadable => "look at the path and at who may read and write there",

@@ -114,7 +114,7 @@ pub const RECEIPT: Operation = Operation::get(
 )
 .with(&[TRANSACTION_ID])
 .answers_bytes(CBOR, "the receipt in its canonical encoding")
-.refuses(&[Reason::IdMalformed, Reason::NotFound], &[]);
+.refuses(&[Reason::IdMalformed, Reason::NotFound, Reason::Pruned], &[]);
 
 /// The acknowledgement of a transaction.
 pub const ACKNOWLEDGEMENT: Operation = Operation::get(

@@ -8,8 +8,9 @@ use tallystick_kernel::{
 };
 use tallystick_ledger::{Admitted, Rules, State};
 use tallystick_node::block::Block;
-use tallystick_node::core::{Core, Source, Verified};
+use tallystick_node::core::{Core, Source};
 use tallystick_node::kv::{Kv, LedgerView, MemoryKv};
+use tallystick_node::verification::{Named, Verified};
 use tallystick_node::vote::Proposal;
 use tallystick_proofs::action::{Action, Line};
 use tallystick_proofs::finality::FinalityCertificate;
@@ -132,12 +133,14 @@ impl History {
             let action = Action::Transfer { currency: eur(), lines: lines(minor) };
             transactions.push(self.body(action));
         }
-        let offered: Vec<Verified> = transactions
-            .iter()
-            .map(|one| Verified::read(&one.to_bytes(), &self.genesis.network()).unwrap())
-            .collect();
-        let answers = self.core.offer(&offered, Source::Peer, self.now).unwrap();
-        assert!(answers.iter().all(|answer| *answer == Ok(Admitted::New)));
+        let offered = transactions.iter().map(|one| {
+            let Named { entry, transaction, bytes } = Named::read(&one.to_bytes()).unwrap();
+            (Source::Client, Verified { entry, transaction, bytes })
+        });
+        let intent = self.core.admit(&offered.collect::<Vec<_>>(), self.now).unwrap();
+        assert!(intent.answers.iter().all(|answer| *answer == Ok(Admitted::New)));
+        self.kv.commit(intent.changes).unwrap();
+        self.core.settle(intent.storing);
         let parent = Arc::new(self.tip.clone());
         let proposed = self.core.propose(&[parent], self.tip.header.height % 4, self.now);
         let Ok(Proposal::Block(block)) = proposed else { panic!("{proposed:?}") };

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail so")]
 
 mod cluster;
+mod corruption;
 mod epochs;
 mod finality;
 mod history;

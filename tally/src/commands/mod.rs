@@ -8,8 +8,10 @@ pub mod login;
 pub mod merchant;
 pub mod network_file;
 pub mod operators;
+pub mod prune;
 pub mod receipt;
 pub mod shell;
+pub mod snapshot;
 pub mod wallet;
 
 use std::path::Path;

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tallystick_crypto::PublicKey;
 use tallystick_kernel::{DurationMs, Reason};
 use tallystick_ledger::Rules;
-use tallystick_node::{Retention, Running};
+use tallystick_node::{NodeHandle, Retention, Running, snapshot_file};
 use zeroize::Zeroizing;
 
 use super::pages::{Frame, for_browsers};
@@ -53,6 +54,10 @@ pub struct NodeConfig {
     /// For how many days blocks and transactions are kept; for good when it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u32>,
+    /// Every how many minutes a snapshot is written into the data folder, as `snapshot.tally`; none
+    /// when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_minutes: Option<u32>,
 }
 
 impl NodeConfig {
@@ -92,6 +97,15 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
     let listener = runtime.block_on(server::bind(config.listen))?;
     let running = start(&config, &folder, &secrets, genesis)?;
     let handle = running.handle.clone();
+    if let Some(minutes) = config.snapshot_minutes {
+        let (handle, file) = (handle.clone(), folder.file("snapshot.tally"));
+        let pause = Duration::from_secs(u64::from(minutes.max(1)) * 60);
+        let write = move || write_snapshots(&handle, &file, pause);
+        std::thread::Builder::new()
+            .name("snapshots".to_owned())
+            .spawn(write)
+            .map_err(|_| Reason::Internal)?;
+    }
     let public_url = format!("http://{}", config.listen);
     let gate =
         Gate { public_url, api_keys: ApiKeys::new(config.api_keys.clone())?, ..Gate::default() };
@@ -148,6 +162,18 @@ fn start(
     })
 }
 
+/// Writes the last checkpoint into a file, again and again, until the process ends.
+fn write_snapshots(handle: &NodeHandle, file: &Path, pause: Duration) {
+    loop {
+        std::thread::sleep(pause);
+        let written = handle.snapshot().and_then(|source| snapshot_file::write(&source, file));
+        match written {
+            Ok(()) => tracing::info!("a snapshot is written"),
+            Err(reason) => tracing::warn!(code = reason.code(), "no snapshot is written"),
+        }
+    }
+}
+
 /// The node at `index` of a local network.
 pub fn plan(folder: &Path, network: &Network, index: usize) -> Result<Role, Failure> {
     let shape = &network.shape;
@@ -165,6 +191,7 @@ pub fn plan(folder: &Path, network: &Network, index: usize) -> Result<Role, Fail
         api_keys: founding::maintenance_keys(folder)?,
         console: shape.pages(),
         retention_days: None,
+        snapshot_minutes: None,
     };
     Ok(Role {
         name: node_name(index),

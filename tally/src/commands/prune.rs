@@ -1,0 +1,59 @@
+//! `tally prune`: gives up a stopped node's old blocks.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+use tallystick_kernel::DurationMs;
+use tallystick_node::kv::Kv;
+use tallystick_node::kv_fjall::FjallKv;
+use tallystick_node::{Retention, prune};
+
+use super::receipt::read_genesis;
+use crate::data_folder::DataFolder;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// `tally prune`.
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// The stopped node's data folder.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Keep the blocks of so many days, by the time of blocks.
+    #[arg(long, value_name = "DAYS", required_unless_present = "keep_blocks")]
+    keep_days: Option<u32>,
+    /// Keep so many of the newest blocks.
+    #[arg(long, value_name = "N", conflicts_with = "keep_days")]
+    keep_blocks: Option<u64>,
+    /// The network's genesis file.
+    #[arg(long, default_value = ".tally/genesis.tally")]
+    genesis: PathBuf,
+}
+
+/// What was given up.
+#[derive(Debug, Serialize)]
+struct PruneShown {
+    /// The lowest block before.
+    before: u64,
+    /// The lowest block now.
+    lowest: u64,
+}
+
+/// Runs the command.
+pub fn run(args: &PruneArgs, output: Output) -> Result<(), Failure> {
+    let genesis = read_genesis(&args.genesis)?;
+    let folder = DataFolder::open(&args.data, "node")?;
+    let days = u64::from(args.keep_days.unwrap_or_default());
+    let retention = match args.keep_blocks {
+        Some(count) => Retention::Blocks(count),
+        None => Retention::Time(DurationMs::minutes(days * 24 * 60)),
+    };
+    let kv: Arc<dyn Kv> = Arc::new(FjallKv::open(&folder.file("state").join("ledger"))?);
+    let (before, lowest) = prune::all(&kv, &genesis, retention)?;
+    output.show(&PruneShown { before, lowest }, |shown| {
+        format!("blocks {} to {} are given up", shown.before, shown.lowest.saturating_sub(1))
+    });
+    Ok(())
+}
