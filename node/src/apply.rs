@@ -19,18 +19,16 @@ impl Core {
     /// The caller MUST write the changes, then tell [`Core::applied`]. Until then nobody is told
     /// what became of the block's transactions. That others may be told meanwhile what the state's
     /// roots are does no harm: whoever executes the block comes to the same.
+    ///
+    /// Returns [`Reason::StorageCorrupt`] for another block than the next one: then storage has lost
+    /// what was applied before.
     pub fn execute(
         &mut self,
         block: &Block,
         certificate: Option<&FinalityCertificate>,
     ) -> Result<Vec<StateChange>, Reason> {
         self.check_storage()?;
-        if block.header.height <= self.state.height() {
-            // A snapshot has led past it since it was delivered.
-            return Ok(());
-        }
         if block.header.height != self.state.height() + 1 {
-            // Storage has lost what was applied before.
             return Err(Reason::StorageCorrupt);
         }
         let transactions = self.transactions(&block.entries)?;

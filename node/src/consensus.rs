@@ -235,6 +235,10 @@ impl<E: Runtime> Applier<E> {
             if let Err(reason) = self.apply(&block).await {
                 return self.shared.fail(reason);
             }
+            if ahead.is_empty() {
+                // A block that lost may have listed what nobody has.
+                self.shared.want_nothing();
+            }
             acknowledgement.acknowledge();
         }
     }
@@ -269,6 +273,10 @@ impl<E: Runtime> Applier<E> {
         let certificate = finalization.and_then(|found| certificate::convert(&found).ok());
         let (changes, kv) = {
             let mut core = self.shared.core();
+            if height <= core.state.height() {
+                // A snapshot has led past it meanwhile.
+                return Ok(());
+            }
             (core.execute(block, certificate.as_ref())?, Arc::clone(&core.kv))
         };
         let written = kv.commit(changes);
@@ -281,8 +289,6 @@ impl<E: Runtime> Applier<E> {
         // Before the engine can ask: the end of an epoch decides who votes two epochs later.
         self.schemes.learn(&core.state)?;
         drop(core);
-        // A block that lost may have listed what nobody has.
-        self.shared.want_nothing();
         self.shared.change();
         Ok(())
     }

@@ -295,6 +295,10 @@ impl Exchange {
         let finality = restore.finality().clone();
         {
             let mut core = self.shared.core();
+            if core.tip.height != core.state.height() {
+                // A block has come after all and is being written.
+                return restore.abandon();
+            }
             // Storage holds parts of both states until this ends, so nobody else may use it.
             restore.finish(&verified).map_err(|_| Reason::StorageFailed)?;
             core.reopen(time).map_err(|_| Reason::StorageCorrupt)?;

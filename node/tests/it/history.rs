@@ -61,6 +61,19 @@ pub fn open(kv: &Arc<dyn Kv>, now: TimeMs) -> Result<Core, Reason> {
     Core::open(Arc::new(genesis()), Arc::clone(kv), Rules::default(), own, now)
 }
 
+/// What a node does with a final block whose bodies are here.
+pub fn apply(
+    core: &mut Core,
+    kv: &Arc<dyn Kv>,
+    block: &Block,
+    certificate: Option<&FinalityCertificate>,
+    now: TimeMs,
+) {
+    let changes = core.execute(block, certificate).unwrap();
+    kv.commit(changes).unwrap();
+    core.applied(block, certificate, now).unwrap();
+}
+
 impl History {
     pub fn new() -> History {
         History::on(Arc::new(MemoryKv::default()))
@@ -147,7 +160,7 @@ impl History {
         let certificate = self.certify(&block.header);
         // Some blocks are final by those that follow on them.
         let certificate = (block.header.height % 3 != 0).then_some(&certificate);
-        self.core.apply(&block, certificate, self.now).unwrap();
+        apply(&mut self.core, &self.kv, &block, certificate, self.now);
         self.paid.extend(block.entries.iter().map(|entry| entry.id));
         self.tip = *block;
     }

@@ -13,7 +13,7 @@ use tallystick_node::prune;
 use tallystick_node::snapshot::{Manifest, Pair, chunk_hash, decode_chunk, encode_chunk};
 use tallystick_node::snapshot_restore::Restore;
 
-use crate::history::{History, genesis, open, state};
+use crate::history::{History, apply, genesis, open, state};
 
 /// A manifest and its chunks, as a peer serves them.
 #[derive(Clone)]
@@ -91,7 +91,7 @@ fn a_node_that_starts_from_a_snapshot_has_the_state_of_the_others_and_goes_on_li
             kv.commit(vec![keys::put(key, body)]).unwrap();
         }
         let certificate = archive::certificate(history.kv.as_ref(), height).unwrap();
-        core.apply(&block, certificate.as_ref(), history.now).unwrap();
+        apply(&mut core, &kv, &block, certificate.as_ref(), history.now);
     }
     assert_eq!(state(&kv), history.state());
     assert_eq!(checkpoint::root(&state(&kv)), checkpoint::root(&history.state()));
