@@ -106,6 +106,8 @@ pub(crate) fn load_money(state: &mut State, store: &dyn StateStore) -> Result<()
         let id = ReserveId(state_key::id_after(state_key::RESERVE, key)?);
         let reserve = entry::<Reserve>(value)?;
         state.reserves_by_account.insert((reserve.account, id));
+        let sum = state.reserved.entry((reserve.account, reserve.currency)).or_default();
+        *sum = sum.plus(reserve.amount).map_err(|_| Reason::NotConserved)?;
         state.reserves.insert(id, reserve);
         Ok(())
     })

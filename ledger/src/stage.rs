@@ -295,6 +295,13 @@ impl State {
         };
         self.note_change(Place::Reserve(id), before.as_ref());
         if let Some(before) = &before {
+            self.sum_reserved(before.account, before.currency, before.amount, Amount::ZERO);
+        }
+        if let Some(after) = self.reserves.get(&id) {
+            let Reserve { account, currency, amount, .. } = *after;
+            self.sum_reserved(account, currency, Amount::ZERO, amount);
+        }
+        if let Some(before) = &before {
             if currency.is_none() {
                 self.reserves_by_account.remove(&(before.account, id));
             }
@@ -304,6 +311,24 @@ impl State {
             let totals = self.totals_mut(currency);
             let before = before.map_or(Amount::ZERO, |reserve| reserve.amount);
             totals.reserved = moved(totals.reserved, before, after);
+        }
+    }
+
+    /// Keeps the sum of an account's reserves, of which one part went from `before` to `after`.
+    pub(crate) fn sum_reserved(
+        &mut self,
+        account: AccountId,
+        currency: CurrencyCode,
+        before: Amount,
+        after: Amount,
+    ) {
+        let sum = self.reserved.entry((account, currency)).or_default();
+        let Ok(moved) = sum.minus(before).and_then(|rest| rest.plus(after)) else {
+            unreachable!("conservation keeps every such sum within the supply")
+        };
+        *sum = moved;
+        if moved.is_zero() {
+            self.reserved.remove(&(account, currency));
         }
     }
 

@@ -4,6 +4,7 @@
 //! with what they total; `recent` reaches down to the height that the head's own header reports.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use tallystick_crypto::PublicKey;
 use tallystick_kernel::{
@@ -57,6 +58,8 @@ pub struct State {
     pub(crate) currencies: BTreeMap<CurrencyCode, Currency>,
     pub(crate) reserves: BTreeMap<ReserveId, Reserve>,
     pub(crate) reserves_by_account: BTreeSet<(AccountId, ReserveId)>,
+    /// The sums of each account's reserves, without entries of zero.
+    pub(crate) reserved: BTreeMap<(AccountId, CurrencyCode), Amount>,
     pub(crate) totals: BTreeMap<CurrencyCode, Totals>,
     pub(crate) executed: BTreeMap<TransactionId, Executed>,
     pub(crate) executed_by_time: BTreeSet<(TimeMs, TransactionId)>,
@@ -116,6 +119,7 @@ impl State {
             currencies: BTreeMap::new(),
             reserves: BTreeMap::new(),
             reserves_by_account: BTreeSet::new(),
+            reserved: BTreeMap::new(),
             totals: BTreeMap::new(),
             executed: BTreeMap::new(),
             executed_by_time: BTreeSet::new(),
@@ -190,6 +194,24 @@ impl State {
     /// The reserve, if it is there and unspent.
     pub fn reserve(&self, id: &ReserveId) -> Option<&Reserve> {
         self.reserves.get(id)
+    }
+
+    /// The sum of the account's reserves in one currency.
+    pub fn reserved(&self, account: &AccountId, currency: &CurrencyCode) -> Amount {
+        self.reserved.get(&(*account, *currency)).copied().unwrap_or(Amount::ZERO)
+    }
+
+    /// The account's unspent reserves after `after`, in the order of their ids.
+    pub fn reserves_after(
+        &self,
+        account: &AccountId,
+        after: &ReserveId,
+    ) -> impl Iterator<Item = (ReserveId, &Reserve)> + '_ {
+        let account = *account;
+        self.reserves_by_account
+            .range((Bound::Excluded((account, *after)), Bound::Unbounded))
+            .take_while(move |(owner, _)| *owner == account)
+            .filter_map(|(_, id)| Some((*id, self.reserves.get(id)?)))
     }
 
     /// The account's unspent reserves, in the order of their ids.

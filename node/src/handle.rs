@@ -238,11 +238,7 @@ impl NodeHandle {
         let account = core.state.account(id)?.clone();
         let mut balances: Vec<Balance> = Vec::new();
         for (code, _) in core.state.currencies() {
-            let of_currency =
-                core.state.reserves_of(id).filter(|(_, reserve)| reserve.currency == *code);
-            // Conservation keeps every such sum within the supply.
-            let reserved = Amount::sum(of_currency.map(|(_, reserve)| reserve.amount));
-            let reserved = reserved.unwrap_or(Amount::MAX);
+            let reserved = core.state.reserved(id, code);
             let free = core.state.free(id, code);
             if !free.is_zero() || !reserved.is_zero() {
                 balances.push(Balance { currency: *code, free, reserved });
@@ -262,8 +258,7 @@ impl NodeHandle {
     ) -> Vec<(ReserveId, Reserve)> {
         let core = self.shared.core();
         core.state
-            .reserves_of(account)
-            .filter(|(id, _)| after.is_none_or(|after| *id > *after))
+            .reserves_after(account, after.unwrap_or(&ReserveId([0; 32])))
             .filter(|(_, reserve)| {
                 mandate.is_none_or(|key| {
                     reserve.lock.as_ref().is_some_and(|lock| lock.mandate == *key)
