@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tallystick_crypto::SigningKey;
 use tallystick_crypto::hpke::{Kem, OpeningKey};
+use tallystick_crypto::{Signature, SigningKey};
 use tallystick_kernel::limits::{
     BODY_BYTES_MAX, GENESIS_BYTES_MAX, PAYMENT_CODE_CHARS_MAX, RECEIPT_BYTES_MAX,
     TRANSACTION_BYTES_MAX, WITNESS_BYTES_MAX,
@@ -11,6 +11,7 @@ use tallystick_kernel::limits::{
 use tallystick_kernel::{Codec, Digest, DurationMs, Reason, TimeMs};
 use tallystick_node::block::{BLOCK_BYTES_MAX, Block};
 use tallystick_node::gossip_message::{MESSAGE_BYTES_MAX, Message};
+use tallystick_node::verification::{Named, verify_all};
 use tallystick_proofs::acknowledgement::AcknowledgementCertificate;
 use tallystick_proofs::certificate_issue::{self, Contents, Lifetime};
 use tallystick_proofs::certificate_request::{self, CertificateRequest};
@@ -93,6 +94,8 @@ fn signed() -> Vec<Target> {
         Message::Offer(vec![samples::transaction().to_bytes(), vec![1]]),
         Message::Want(vec![samples::entry(), samples::entry()]),
         Message::Have(vec![samples::transaction().to_bytes()]),
+        Message::Stored { root: [4; 32], signature: Signature([5; 64]) },
+        Message::Declined { root: [6; 32] },
         Message::Alive { height: 70_000, heard: 3 },
     ];
     let entries = vec![samples::entry(); 3];
@@ -121,9 +124,10 @@ fn signed() -> Vec<Target> {
         target("block", vec![block.to_bytes()], BLOCK_BYTES_MAX, |it| {
             canonical::<Block>(it, BLOCK_BYTES_MAX)
         }),
-        target("transaction", transactions.collect(), TRANSACTION_BYTES_MAX, |it| {
-            canonical::<Transaction>(it, TRANSACTION_BYTES_MAX)
-        }),
+        Target {
+            allocates: 128 * 1024,
+            ..target("transaction", transactions.collect(), TRANSACTION_BYTES_MAX, read_transaction)
+        },
         target("witness", vec![samples::witness().to_bytes()], WITNESS_BYTES_MAX, |it| {
             canonical::<Witness>(it, WITNESS_BYTES_MAX)
         }),
@@ -157,6 +161,22 @@ fn signed() -> Vec<Target> {
             Err(_) => Read::Refused,
         }),
     ]
+}
+
+/// Reads a transaction as nodes do, and as anybody does, and verifies it both ways.
+fn read_transaction(bytes: &[u8]) -> Read {
+    let plain = Transaction::from_bytes(bytes, TRANSACTION_BYTES_MAX);
+    let (named, plain) = match (Named::read(bytes), plain) {
+        (Err(_), Err(_)) => return Read::Refused,
+        (Ok(named), Ok(plain)) => (named, plain),
+        _ => return Read::Differs("is read by one reader alone".to_owned()),
+    };
+    let network = plain.body.network;
+    let same = *named.transaction == plain
+        && named.entry == Entry { id: plain.id(), witness_hash: plain.witness.hash() }
+        && plain.to_bytes() == bytes
+        && verify_all(&[named], &network) == [plain.verify(&network)];
+    if same { Read::Same } else { Read::Differs("differs between two readers".to_owned()) }
 }
 
 fn state_proofs() -> Vec<Vec<u8>> {
