@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 
 use tallystick_ledger::Workers;
 
-/// Transactions of one part at least: below, starting a thread takes longer than they do.
-const PART_MIN: usize = 512;
+/// Transactions of one part at least. A thousand transfers take a few milliseconds; on cores that
+/// others use too, waiting for a second thread took longer than it saved.
+const PART_MIN: usize = 2_048;
 /// Parts of one block at most.
 const PARTS_MAX: usize = 8;
 
