@@ -9,7 +9,7 @@ use tallystick_model::Model;
 use tallystick_node::block::Block;
 use tallystick_node::{NodeHandle, TransactionStatus};
 use tallystick_proofs::action::Action;
-use tallystick_proofs::genesis::Genesis;
+use tallystick_proofs::genesis::{Genesis, ValidatorSet};
 use tallystick_proofs::header::Entry;
 use tallystick_proofs::receipt::Receipt;
 use tallystick_proofs::result::TransactionResult;
@@ -45,6 +45,12 @@ impl Chain {
     /// How many blocks are final somewhere.
     pub fn height(&self) -> u64 {
         self.blocks.len() as u64
+    }
+
+    /// The validators of an epoch, as far as decided.
+    pub fn validators<'g>(&'g self, genesis: &'g Genesis, epoch: u64) -> &'g ValidatorSet {
+        let decided = (0..=epoch).rev().find_map(|from| self.model.validators_from(from));
+        decided.unwrap_or(&genesis.validators)
     }
 
     fn block(&self, height: u64) -> Option<&Block> {
@@ -138,7 +144,8 @@ fn look_at(world: &World, seat: usize, handle: &NodeHandle, height: u64) {
         let genesis = &world.genesis;
         if let Some(certificate) = certificate {
             let network = genesis.network();
-            let verified = certificate.verify(&network, &genesis.validators, &header.id());
+            let validators = chain.validators(genesis, header.epoch);
+            let verified = certificate.verify(&network, validators, &header.id());
             if verified.is_err() || certificate.signers.len() < quorum(world.scenario.nodes) {
                 world.fault(seat, &format!("has a bad certificate for block {height}"));
             }
@@ -169,6 +176,13 @@ fn kind<T>(found: &Result<Option<T>, Reason>) -> &'static str {
         Ok(None) => "nothing there",
         Err(reason) => reason.code(),
     }
+}
+
+/// The validators that were decided last.
+pub fn last_validators(world: &World) -> ValidatorSet {
+    let chain = held(&world.chain);
+    let epoch = world.genesis.parameters.effective_epoch(chain.height());
+    chain.validators(&world.genesis, epoch).clone()
 }
 
 /// `n - f`, reckoned here anew.

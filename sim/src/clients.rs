@@ -12,6 +12,7 @@ use tallystick_kernel::{
 use tallystick_ledger::{claims, touches};
 use tallystick_node::TransactionStatus;
 use tallystick_proofs::action::{Action, Line};
+use tallystick_proofs::genesis::ValidatorSet;
 use tallystick_proofs::transaction::{Body, Transaction};
 
 use crate::draw::Draw;
@@ -80,6 +81,32 @@ impl Client {
         }
     }
 
+    /// Replaces a validator and activates the second version of the rules, as soon as may be.
+    pub async fn govern(mut self) {
+        let world = Arc::clone(&self.world);
+        let (Some(governed), bank) = (world.scenario.governed, Arc::clone(&world.bank)) else {
+            return;
+        };
+        let out = world.seeds.get(governed.replaced);
+        let stay = world.seeds.iter().filter(|seed| Some(*seed) != out);
+        let keys = stay.map(|seed| SigningKey::ed25519_from_seed(seed).public_key());
+        let Ok(validators) = ValidatorSet::new(keys.collect()) else { return };
+        let change = Action::ValidatorsChange { validators };
+        if !self.settle(self.bank, &change, &bank).await {
+            return;
+        }
+        let parameters = &world.genesis.parameters;
+        while !self.is_over() {
+            let height = held(&world.chain).height();
+            // Decided at once it is soon enough; decided later it is decided again.
+            let from = parameters.first_of(parameters.effective_epoch(height + 5)) + 3;
+            let rules = Action::RulesActivate { version: 2, height: from };
+            if self.settle_once(self.bank, &rules, &bank).await == Some(true) {
+                return;
+            }
+        }
+    }
+
     /// Closes all reserves that are left, wherever it is asked; all must be free by now.
     pub async fn sweep(mut self) {
         let own = self.account();
@@ -124,21 +151,31 @@ impl Client {
     /// before.
     async fn settle(&mut self, account: AccountId, action: &Action, key: &SigningKey) -> bool {
         while !self.is_over() {
-            let life = DurationMs::seconds(3);
-            let transaction = self.sign(account, action.clone(), key, life);
-            let seat = self.draw.place(self.world.scenario.nodes);
-            self.offer(transaction.clone(), "begins", false, vec![seat]);
-            for _ in 0..100 {
-                self.context.sleep(Duration::from_millis(50)).await;
-                let result = held(&self.world.chain).results.get(&transaction.id()).copied();
-                match result {
-                    Some(result) if result.is_success() => return true,
-                    Some(_) => break,
-                    None => {}
-                }
+            if self.settle_once(account, action, key).await == Some(true) {
+                return true;
             }
         }
         false
+    }
+
+    /// Whether an action succeeds; none when it is not final in time.
+    async fn settle_once(
+        &mut self,
+        account: AccountId,
+        action: &Action,
+        key: &SigningKey,
+    ) -> Option<bool> {
+        let transaction = self.sign(account, action.clone(), key, DurationMs::seconds(3));
+        let seat = self.draw.place(self.world.scenario.nodes);
+        self.offer(transaction.clone(), "begins", false, vec![seat]);
+        for _ in 0..100 {
+            self.context.sleep(Duration::from_millis(50)).await;
+            let result = held(&self.world.chain).results.get(&transaction.id()).copied();
+            if let Some(result) = result {
+                return Some(result.is_success());
+            }
+        }
+        None
     }
 
     fn pay(&mut self) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use commonware_p2p::simulated::Oracle;
 use commonware_runtime::{Spawner as _, Supervisor as _, deterministic};
-use tallystick_kernel::{DurationMs, TimeMs};
+use tallystick_kernel::{DurationMs, Reason, TimeMs};
 use tallystick_ledger::Rules;
 use tallystick_node::failure::Failure;
 use tallystick_node::kv::Kv;
@@ -38,7 +38,7 @@ pub fn start(context: &deterministic::Context, world: &Arc<World>, post: &Post, 
     }
     found.lives += 1;
     let (place, disk, skew) = (found.place, Arc::clone(&found.disk), found.skew.clone());
-    let (vices, audience) = (found.vices.clone(), found.audience.clone());
+    let (vices, audience, rules) = (found.vices.clone(), found.audience.clone(), found.rules);
     found.start_at = None;
     drop(seats);
     let (Some(letterboxes), Some(key)) = (post.letterboxes.get(place), world.validators.get(place))
@@ -49,7 +49,7 @@ pub fn start(context: &deterministic::Context, world: &Arc<World>, post: &Post, 
     let setup = Setup {
         genesis: Arc::clone(&world.genesis),
         seed: Zeroizing::new(world.seeds.get(place).copied().unwrap_or_default()),
-        rules: Rules::default(),
+        rules,
         verifiers: 2,
         retention: world.scenario.retention,
         failure: failure(world, &port),
@@ -60,6 +60,7 @@ pub fn start(context: &deterministic::Context, world: &Arc<World>, post: &Post, 
         Ok(validator) => validator,
         Err(reason) => {
             world.note(seat, &format!("does not start: {}", reason.code()));
+            upgrade(world, seat, reason);
             if let Some(found) = held(&world.seats).get_mut(seat) {
                 found.start_at = Some(world.time() + std::time::Duration::from_millis(AGAIN.0));
             }
@@ -101,7 +102,17 @@ fn failure(world: &Arc<World>, port: &Arc<Port>) -> Failure {
         port.kill();
         world.note(port.seat, &format!("cannot go on: {}", reason.code()));
         held(&world.failing).insert(port.seat);
+        upgrade(&world, port.seat, reason);
     })
+}
+
+/// A node that stops because it does not know the rules is started again with a newer program.
+fn upgrade(world: &World, seat: usize, reason: Reason) {
+    if reason == Reason::RulesUnknown
+        && let Some(found) = held(&world.seats).get_mut(seat)
+    {
+        found.rules = Rules::default();
+    }
 }
 
 /// Ends a seat's life where it stands; it is started again after `pause`.

@@ -83,6 +83,12 @@ async fn simulate(context: &deterministic::Context, world: &Arc<World>) -> Outco
             Client::new(&world, context, place).live().await;
         });
     }
+    if world.scenario.governed.is_some() {
+        let (world, place) = (Arc::clone(world), world.scenario.holders);
+        context.child("operators").spawn(async move |context| {
+            Client::new(&world, context, place).govern().await;
+        });
+    }
     let mut events = world.scenario.events.clone();
     events.reverse();
     while world.log.is_clean() && elapsed_ms(world) < CHAOS_MS {
@@ -182,14 +188,18 @@ fn note_acknowledgements(world: &World) {
             let Some(certificate) = handle.acknowledgement(id) else { continue };
             world.note(*seat, &format!("{} is acknowledged", short(id)));
             let genesis = &world.genesis;
-            if certificate.verify(&genesis.network(), &genesis.validators).is_err() {
+            let sets = [genesis.validators.clone(), chain::last_validators(world)];
+            let of = sets.iter().find(|set| certificate.verify(&genesis.network(), set).is_ok());
+            if of.is_none() {
                 world.fault(*seat, &format!("has a bad acknowledgement of {id}"));
             }
             if certificate.signers.len() < quorum(world.scenario.nodes) {
                 let count = certificate.signers.len();
                 world.fault(*seat, &format!("takes {count} statements for a quorum"));
             }
-            tracked.acknowledged_by = Some(certificate.signers);
+            let signers = certificate.signers.iter();
+            let seats = signers.filter_map(|place| world.seat_of(of?, *place)).collect();
+            tracked.acknowledged_by = Some(seats);
             break;
         }
     }

@@ -10,6 +10,8 @@ use crate::draw::Draw;
 
 /// Until when faults happen, in milliseconds after the beginning.
 pub const CHAOS_MS: u64 = 12_000;
+/// From this seed on the operators replace a validator and activate new rules.
+pub const GOVERNED_FROM: u64 = 10_000;
 /// How far an honest clock may be wrong.
 const SKEW_MS_MAX: u64 = 900;
 
@@ -70,9 +72,39 @@ pub struct Scenario {
     pub pause_ms_max: u64,
     /// What the nodes keep of old blocks.
     pub retention: Retention,
+    /// What the operators do, where there are some.
+    pub governed: Option<Governed>,
+}
+
+/// A network whose operators replace a validator and decide new rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Governed {
+    /// Heights of an epoch.
+    pub epoch_blocks: u64,
+    /// The validator that is replaced by the one that only follows before.
+    pub replaced: usize,
+    /// A node that does not know the new rules when they come.
+    pub outdated: usize,
+}
+
+impl Governed {
+    /// From numbers of its own, so that all else is as it is without.
+    fn draw(seed: u64, nodes: usize) -> Option<Governed> {
+        let mut draw = Draw::new(seed, 5);
+        (seed >= GOVERNED_FROM).then(|| Governed {
+            epoch_blocks: draw.between(8, 14),
+            replaced: draw.place(nodes),
+            outdated: draw.place(nodes),
+        })
+    }
 }
 
 impl Scenario {
+    /// How many validators there are and will be.
+    pub fn seats(&self) -> usize {
+        self.nodes + usize::from(self.governed.is_some())
+    }
+
     /// The scenario of a seed.
     pub fn draw(seed: u64) -> Scenario {
         let mut draw = Draw::new(seed, 0);
@@ -101,6 +133,7 @@ impl Scenario {
             holders: 4,
             pause_ms_max: draw.between(200, 900),
             retention: Retention::Everything,
+            governed: Governed::draw(seed, nodes),
         };
         scenario.events = scenario.draw_events(&mut draw);
         scenario
@@ -119,8 +152,14 @@ impl Scenario {
             format!("n{} lies: {:?}", self.liar, self.vices)
         };
         format!(
-            "seed {}: {} nodes, idle {} ms, {:?}, disorder {:?}, clocks {:?}, {liar}",
-            self.seed, self.nodes, self.idle_ms, self.travel, self.disorder, self.skews_ms
+            "seed {}: {} nodes, idle {} ms, {:?}, disorder {:?}, clocks {:?}, {liar}, {:?}",
+            self.seed,
+            self.nodes,
+            self.idle_ms,
+            self.travel,
+            self.disorder,
+            self.skews_ms,
+            self.governed
         )
     }
 
@@ -200,6 +239,9 @@ mod tests {
         assert!(all.iter().any(|scenario| scenario.nodes == 7));
         assert!(all.iter().any(|scenario| scenario.travel.lost > 0));
         assert!(all.iter().any(|scenario| scenario.vices.is_empty()));
+        assert!(all.iter().all(|scenario| scenario.governed.is_none()));
+        let governed = Scenario::draw(GOVERNED_FROM);
+        assert!(governed.governed.is_some() && governed.seats() == governed.nodes + 1);
         let seen: Vec<&Event> =
             all.iter().flat_map(|one| &one.events).map(|(_, event)| event).collect();
         assert!(seen.iter().any(|event| matches!(event, Event::Cut(_))));

@@ -11,10 +11,11 @@ use commonware_runtime::{Quota, Supervisor as _, deterministic};
 use commonware_utils::{NZUsize, Probability};
 use tallystick_crypto::SigningKey;
 use tallystick_kernel::{DurationMs, Reason, TimeMs};
+use tallystick_ledger::Rules;
 use tallystick_node::config::MESSAGES_PER_SECOND;
 use tallystick_node::schemes;
 use tallystick_node::validator::message_bytes_max;
-use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
+use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Governance, Parameters, ValidatorSet};
 use tallystick_proofs::owners::Owners;
 
 use crate::byzantine::Vice;
@@ -34,7 +35,9 @@ pub fn build(context: &deterministic::Context, scenario: Scenario) -> Result<Arc
     let mut seeds: Vec<[u8; 32]> = (1..=scenario.nodes).map(|at| [at as u8; 32]).collect();
     // Places follow the order of the keys, as in the genesis file.
     seeds.sort_by_key(|seed| SigningKey::ed25519_from_seed(seed).public_key());
-    let keys = seeds.iter().map(|seed| SigningKey::ed25519_from_seed(seed).public_key());
+    let first = seeds.clone();
+    seeds.extend((scenario.nodes + 1..=scenario.seats()).map(|at| [at as u8; 32]));
+    let keys = first.iter().map(|seed| SigningKey::ed25519_from_seed(seed).public_key());
     let bank = Arc::new(SigningKey::ed25519_from_seed(&[200; 32]));
     let holders: Vec<Arc<SigningKey>> = (0..scenario.holders)
         .map(|at| Arc::new(SigningKey::ed25519_from_seed(&[100 + at as u8; 32])))
@@ -50,11 +53,18 @@ pub fn build(context: &deterministic::Context, scenario: Scenario) -> Result<Arc
             block_entries_max: scenario.entries_max,
             idle_interval: DurationMs(scenario.idle_ms),
             checkpoint_interval: 8,
-            governance: None,
+            // The bank's account is that of the operators, too.
+            governance: scenario.governed.map(|governed| Governance {
+                epoch_blocks: governed.epoch_blocks,
+                operators: 0,
+                rules_version: 1,
+            }),
         },
     };
     let genesis = Arc::new(genesis);
-    let known = schemes::keys(&genesis.validators);
+    let alone = |seed| ValidatorSet::new(vec![SigningKey::ed25519_from_seed(seed).public_key()]);
+    let alone = seeds.iter().map(alone).collect::<Result<Vec<_>, Reason>>()?;
+    let known: Vec<Key> = alone.iter().flat_map(schemes::keys).collect();
     let seats = seats(&scenario, &known);
     Ok(Arc::new(World {
         log: Log::default(),
@@ -76,7 +86,7 @@ pub fn build(context: &deterministic::Context, scenario: Scenario) -> Result<Arc
 }
 
 fn seats(scenario: &Scenario, validators: &[Key]) -> Vec<Seat> {
-    let places = 0..scenario.nodes;
+    let places = 0..scenario.seats();
     let twins = scenario.vices.contains(&Vice::Twin).then_some(scenario.liar);
     let seat = |place: usize, audience| Seat {
         place,
@@ -90,6 +100,7 @@ fn seats(scenario: &Scenario, validators: &[Key]) -> Vec<Seat> {
         lives: 0,
         start_at: None,
         seen_height: 0,
+        rules: rules(scenario, place),
     };
     let others: Vec<Key> = validators
         .iter()
@@ -103,6 +114,13 @@ fn seats(scenario: &Scenario, validators: &[Key]) -> Vec<Seat> {
     let mut seats: Vec<Seat> = places.map(|place| seat(place, first(place))).collect();
     seats.extend(twins.map(|place| seat(place, half(back))));
     seats
+}
+
+/// A node that is out of date knows the first version of the rules only.
+fn rules(scenario: &Scenario, place: usize) -> Rules {
+    let is_outdated = scenario.governed.is_some_and(|governed| governed.outdated == place);
+    let version_max = if is_outdated { 1 } else { Rules::default().version_max };
+    Rules { version_max, ..Rules::default() }
 }
 
 /// Builds the network and every validator's letterboxes.

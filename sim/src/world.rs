@@ -7,8 +7,9 @@ use std::time::SystemTime;
 use commonware_runtime::{Clock as _, Handle, IoBuf, deterministic};
 use tallystick_crypto::SigningKey;
 use tallystick_kernel::{TimeMs, TransactionId};
+use tallystick_ledger::Rules;
 use tallystick_node::NodeHandle;
-use tallystick_proofs::genesis::Genesis;
+use tallystick_proofs::genesis::{Genesis, ValidatorSet};
 use tallystick_proofs::transaction::Transaction;
 
 use crate::byzantine::Vice;
@@ -23,7 +24,7 @@ use crate::wire::{Key, Port};
 /// One node: a disk, a clock, and its current life if it has one. A validator that runs twice with
 /// one key has two seats.
 pub struct Seat {
-    /// The validator's place in the genesis file.
+    /// The validator's place in the genesis file; one that is not in it comes after those.
     pub place: usize,
     /// Whether it keeps to the rules.
     pub is_honest: bool,
@@ -45,6 +46,8 @@ pub struct Seat {
     pub start_at: Option<SystemTime>,
     /// The greatest height that it was seen to have executed.
     pub seen_height: u64,
+    /// The rules that its program knows.
+    pub rules: Rules,
 }
 
 /// One life of a node.
@@ -68,7 +71,7 @@ pub struct Tracked {
     pub has_rivals: bool,
     /// The seats that it was offered at.
     pub offered_at: BTreeSet<usize>,
-    /// The places of those that signed that they stored it, once a quorum has.
+    /// The seats of those that signed that they stored it, once a quorum has.
     pub acknowledged_by: Option<Vec<u64>>,
     /// Whether an honest node has ever taken it.
     pub was_taken: bool,
@@ -82,7 +85,7 @@ pub struct World {
     pub scenario: Scenario,
     /// The network's genesis file.
     pub genesis: Arc<Genesis>,
-    /// Each validator's key, in the order of the genesis file.
+    /// Each validator's key, in the order of the genesis file; then those that come later.
     pub validators: Vec<Key>,
     /// Each validator's seed, in that order.
     pub seeds: Vec<[u8; 32]>,
@@ -146,7 +149,7 @@ impl World {
 
     /// A seat's name: its validator's, with a dash for the second one.
     fn called(&self, seat: usize) -> String {
-        let count = self.scenario.nodes;
+        let count = self.scenario.seats();
         if seat < count { name(seat) } else { format!("n{}'", self.scenario.twin_of(seat)) }
     }
 
@@ -165,6 +168,13 @@ impl World {
     /// What a seat's message becomes on its way out; none when it is swallowed.
     pub fn outgoing(&self, seat: usize, channel: usize, message: &IoBuf) -> Option<IoBuf> {
         crate::tap::outgoing(self, seat, channel, message)
+    }
+
+    /// The seat of the validator at a place of a set.
+    pub fn seat_of(&self, set: &ValidatorSet, place: u64) -> Option<u64> {
+        let key = set.keys().get(usize::try_from(place).ok()?)?;
+        let mut keys = self.validators.iter();
+        keys.position(|known| known.as_ref() == key.bytes()).map(|seat| seat as u64)
     }
 
     /// Takes note that a seat no longer listens to a validator.
