@@ -2,6 +2,7 @@
 
 use tallystick_crypto::password::{self, SALT_BYTES};
 use tallystick_crypto::{PublicKey, Signature};
+use tallystick_kernel::shown_text::is_shown;
 use tallystick_kernel::{AccountId, Codec, HolderId, NetworkId, Reader, Reason, Writer, hex};
 use tallystick_proofs::account_link;
 use tallystick_proofs::owners::Owners;
@@ -94,10 +95,10 @@ impl Holder {
     }
 }
 
-/// Whether a login name has the form of one: neither empty nor too long, without spaces or control
-/// characters.
+/// Whether a login name has the form of one: neither empty nor too long, without spaces or anything
+/// that is not seen.
 pub fn is_name(name: &str) -> bool {
-    let plain = !name.chars().any(|letter| letter.is_control() || letter.is_whitespace());
+    let plain = is_shown(name) && !name.chars().any(char::is_whitespace);
     !name.is_empty() && name.len() <= NAME_BYTES_MAX && plain
 }
 

@@ -12,6 +12,7 @@ pub mod hex;
 pub mod id;
 pub mod limits;
 pub mod reason;
+pub mod shown_text;
 pub mod time;
 
 pub use amount::Amount;

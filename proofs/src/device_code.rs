@@ -10,6 +10,7 @@ use core::str::FromStr;
 
 use tallystick_crypto::hmac;
 use tallystick_kernel::limits::DEVICE_CODE_CHARS;
+use tallystick_kernel::shown_text::is_shown;
 use tallystick_kernel::{AccountId, Codec, Digest, LabelledHash, Reader, Reason, TimeMs, Writer};
 
 use crate::base45;
@@ -176,13 +177,17 @@ impl Codec for DeviceRequest {
         if places.iter().any(|place| usize::from(*place) >= ALPHABET.len()) {
             return Err(Reason::Malformed);
         }
+        let shown = |name: &str| match is_shown(name) {
+            true => Ok(name.to_owned()),
+            false => Err(Reason::Malformed),
+        };
         Ok(DeviceRequest {
             key_id,
             device_code: DeviceCode(places),
             nonce: input.byte_array()?,
             thumbprint: input.byte_array()?,
             account_digest: input.byte_array()?,
-            device_name: input.text(DEVICE_NAME_BYTES_MAX)?.to_owned(),
+            device_name: shown(input.text(DEVICE_NAME_BYTES_MAX)?)?,
             expiry: TimeMs::decode(input)?,
         })
     }

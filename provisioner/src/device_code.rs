@@ -4,6 +4,7 @@ use tallystick_crypto::hpke::SealingKey;
 use tallystick_crypto::key_store::Signer;
 use tallystick_crypto::{KeyStore, PublicKey};
 use tallystick_kernel::limits::{DEVICE_CODE_LIFE, GUESSES_PER_DAY_MAX, GUESSES_PER_REQUEST_MAX};
+use tallystick_kernel::shown_text::is_shown;
 use tallystick_kernel::{AccountId, Codec, Digest, DurationMs, Reason, TimeMs};
 use tallystick_proofs::authorization_code::{self, Decision};
 use tallystick_proofs::credential::{self, Credential};
@@ -85,7 +86,7 @@ pub fn start(
     now: TimeMs,
 ) -> Result<Request, Reason> {
     let usable = |text: &str, bytes_max: usize| {
-        !text.is_empty() && text.len() <= bytes_max && !text.chars().any(char::is_control)
+        !text.is_empty() && text.len() <= bytes_max && is_shown(text)
     };
     if !usable(&start.device_kind, DEVICE_KIND_BYTES_MAX)
         || !usable(&start.device_name, DEVICE_NAME_BYTES_MAX)

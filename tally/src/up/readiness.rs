@@ -12,12 +12,14 @@ use super::startup::{Startup, Step};
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Waits until all are ready; fails when one ends first, or after a minute.
+/// Waits until all are ready, but for as many validators as the network does without; fails when
+/// another role or one more ends first, or after a minute. Gives the validators that have ended, with
+/// the time to start them again.
 pub async fn wait_ready(
     children: &mut [Running],
     startup: &mut Startup,
     output: Output,
-) -> Result<(), Failure> {
+) -> Result<Vec<(Instant, usize)>, Failure> {
     let progress = progress(children.len(), output);
     let end = Instant::now() + READY_TIME_MAX;
     let clients = children.iter().map(|child| {
@@ -26,34 +28,85 @@ pub async fn wait_ready(
     });
     let clients = clients.collect::<Result<Vec<_>, Reason>>()?;
     let mut steps = vec![Step::Begun; children.len()];
+    let mut absent = Absent::new(children);
     loop {
-        if let Some(failure) = children.iter_mut().find_map(ended) {
-            return Err(failure);
+        for (index, child) in children.iter_mut().enumerate() {
+            let Some((failure, restart_at)) = ended(child) else { continue };
+            if !absent.bear(index, child, Some(restart_at)) {
+                return Err(failure);
+            }
+            output.warn(&format!("{failure}\n{RECOVERY}"));
         }
         for (index, step) in steps.iter_mut().enumerate() {
             let role = &children[index].role;
-            if *step == Step::Ready {
+            if *step == Step::Ready || absent.holds(index) {
                 continue;
             }
             progress.set_message(format!("waiting for {}", role.name));
             *step = look(&clients[index], role.command).await.max(*step);
         }
-        startup.observe(&steps);
+        let counted = |(index, step): (usize, &Step)| match absent.holds(index) {
+            true => Step::Ready,
+            false => *step,
+        };
+        startup.observe(&steps.iter().enumerate().map(counted).collect::<Vec<_>>());
         let ready = steps.iter().filter(|step| **step == Step::Ready).count();
         progress.set_position(ready as u64);
-        let Some(waiting) = steps.iter().position(|step| *step != Step::Ready) else { break };
+        let is_waited_for = |index: &usize| steps[*index] != Step::Ready && !absent.holds(*index);
+        let waiting: Vec<usize> = (0..steps.len()).filter(is_waited_for).collect();
+        if waiting.is_empty() {
+            break;
+        }
         if Instant::now() >= end {
-            return Err(too_late(&children[waiting]));
+            for index in waiting {
+                let failure = too_late(&children[index]);
+                if !absent.bear(index, &children[index], None) {
+                    return Err(failure);
+                }
+                output.warn(&format!("{failure}\n{RECOVERY}"));
+            }
+            break;
         }
         tokio::time::sleep(PROBE_PAUSE).await;
     }
     progress.finish_and_clear();
-    Ok(())
+    Ok(absent.restarts)
+}
+
+/// Validators that are not waited for: no more than the network tolerates.
+struct Absent {
+    tolerated: usize,
+    indexes: Vec<usize>,
+    restarts: Vec<(Instant, usize)>,
+}
+
+impl Absent {
+    fn new(children: &[Running]) -> Absent {
+        let nodes = children.iter().filter(|child| child.role.command == NODE).count();
+        Absent { tolerated: nodes.saturating_sub(1) / 3, indexes: Vec::new(), restarts: Vec::new() }
+    }
+
+    fn holds(&self, index: usize) -> bool {
+        self.indexes.contains(&index)
+    }
+
+    /// Whether the network can do without this one too.
+    fn bear(&mut self, index: usize, child: &Running, restart_at: Option<Instant>) -> bool {
+        let is_new = !self.holds(index);
+        if child.role.command != NODE || is_new && self.indexes.len() >= self.tolerated {
+            return false;
+        }
+        if is_new {
+            self.indexes.push(index);
+        }
+        self.restarts.extend(restart_at.map(|at| (at, index)));
+        true
+    }
 }
 
 /// How far a role has come.
 async fn look(client: &Client, command: &str) -> Step {
-    if command == "node" {
+    if command == NODE {
         let status: Result<NetworkStatus, _> = client.get("/v1/network").await;
         let Ok(status) = status else { return Step::Begun };
         if status.height == 0 {
@@ -68,14 +121,14 @@ async fn look(client: &Client, command: &str) -> Step {
     }
 }
 
-fn ended(child: &mut Running) -> Option<Failure> {
+fn ended(child: &mut Running) -> Option<(Failure, Instant)> {
     let ended = child.poll()?;
     let name = &child.role.name;
     let mut failure =
         Failure::new(Reason::NotReady).cause(format!("{name} ended with {}", ended.status));
     failure.causes.extend(child.last_lines());
     let log = child.role.folder.join(crate::data_folder::LOG_FILE);
-    Some(failure.next_step(format!("read {}", log.display())))
+    Some((failure.next_step(format!("read {}", log.display())), ended.restart_at))
 }
 
 fn too_late(child: &Running) -> Failure {
@@ -98,6 +151,10 @@ fn progress(length: usize, output: Output) -> ProgressBar {
     progress
 }
 
+const NODE: &str = "node";
+/// What to do about a validator that does not come up while the others do.
+const RECOVERY: &str = "the other validators go on without it; if its data is damaged, stop the \
+                        network and put a copy of its folder in place that is whole";
 const READY_TIME_MAX: Duration = Duration::from_secs(60);
 const PROBE_TIME_MAX: DurationMs = DurationMs(500);
 const PROBE_PAUSE: Duration = Duration::from_millis(20);

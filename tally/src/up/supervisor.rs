@@ -38,17 +38,17 @@ pub fn supervise(
             children.push(Running::start(role.clone())?);
         }
         startup.end(STARTING);
-        tokio::select! {
+        let due = tokio::select! {
             biased;
             () = signals.stop() => return Ok(()),
             ready = wait_ready(&mut children, &mut startup, output) => ready?,
-        }
+        };
         published::publish(folder, network, &children, &startup)?;
         published::show(folder, network, &children, &startup, output);
         let watch = Watch::new(&children, Duration::from_secs(args.patience))?;
         let restarts = !args.no_restart;
         let mut keeper = Keeper { folder, network, startup, output, restarts, watch };
-        keeper.keep_running(&mut children, &mut signals).await
+        keeper.keep_running(&mut children, &mut signals, due).await
     });
     output.progress("stopping");
     published::withdraw(folder);
@@ -71,8 +71,9 @@ impl Keeper<'_> {
         &mut self,
         children: &mut [Running],
         signals: &mut Signals,
+        absent: Vec<(Instant, usize)>,
     ) -> Result<(), Failure> {
-        let mut due: Vec<(Instant, usize)> = Vec::new();
+        let mut due = if self.restarts { absent } else { Vec::new() };
         loop {
             due.extend(self.ended(children));
             let (now_due, later): (Vec<_>, Vec<_>) =

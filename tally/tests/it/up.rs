@@ -185,3 +185,29 @@ fn secrets_are_readable_by_their_owner_only() {
     assert_eq!(mode("issuer/keys"), 0o600);
     assert_eq!(mode("node-0"), 0o700);
 }
+
+/// Writes over every file of a folder.
+fn damage(folder: &std::path::Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            damage(&path);
+        } else {
+            std::fs::write(&path, b"damaged").unwrap();
+        }
+    }
+}
+
+#[test]
+fn one_damaged_validator_of_four_is_named_and_the_others_start_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["--listen", "127.0.0.1:0"];
+    let mut network = Network::up(folder.path(), &more);
+    network.signal(Signal::SIGTERM);
+    network.ended();
+    damage(&folder.path().join("node-2/state"));
+    let mut network = Network::up(folder.path(), &more);
+    let said = network.warning();
+    assert!(said.contains("node-2") && said.contains("go on without it"), "{said}");
+    assert!(said.contains("copy of its folder"), "{said}");
+}
