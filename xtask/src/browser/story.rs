@@ -66,7 +66,7 @@ async fn operator_gives<'d>(stage: &Stage<'d>) -> Result<Browser<'d>, String> {
     operator.click("form[action='/operator/fundings'] button").await?;
     operator.until("document.querySelector('.notice-good') !== null").await?;
     let said = operator.text(".notice").await?;
-    stage.holds(&said, said.contains("100.00") && said.contains("on their way to demo"))?;
+    stage.holds(&said, said.contains("100.00") && said.contains("wait for demo"))?;
     stage.quiet(&operator, &[]).await?;
     Ok(operator)
 }
