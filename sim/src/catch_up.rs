@@ -35,6 +35,8 @@ pub struct Plan {
     pub retention: Retention,
     /// Whether the one that was away has lost all it had.
     pub is_wiped: bool,
+    /// Whether it has lost its ledger, and has its votes.
+    pub is_without_ledger: bool,
 }
 
 /// What came of it.
@@ -114,6 +116,9 @@ async fn back(
 ) -> Result<Report, String> {
     if let Some(seat) = held(&world.seats).get_mut(AWAY) {
         seat.is_wiped = plan.is_wiped;
+        if plan.is_without_ledger {
+            seat.disk = Arc::default();
+        }
     }
     start(context, world, post, AWAY);
     let target = handle(world, 0)?.network_status().height;

@@ -96,8 +96,9 @@ fn main() -> ExitCode {
 
 fn come_back(arguments: &Arguments, blocks: u64) -> ExitCode {
     let retention = if arguments.pruned { Retention::Blocks(1) } else { Retention::Everything };
-    let is_wiped = arguments.wiped;
-    let plan = Plan { blocks, idle_ms: 2000, per_payment: 2, retention, is_wiped };
+    let (is_wiped, is_without_ledger) = (arguments.wiped, false);
+    let plan =
+        Plan { blocks, idle_ms: 2000, per_payment: 2, retention, is_wiped, is_without_ledger };
     match catch_up(plan) {
         Err(what) => {
             println!("behind: failed: {what}");

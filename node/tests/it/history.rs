@@ -146,9 +146,11 @@ impl History {
             let action = Action::Transfer { currency: eur(), lines: lines(minor) };
             transactions.push(self.body(action));
         }
+        // What the account cannot pay yet waits: another validator has admitted it.
+        let peer = self.validators[1].public_key();
         let offered = transactions.iter().map(|one| {
             let Named { entry, transaction, bytes } = Named::read(&one.to_bytes()).unwrap();
-            (Source::Client, Verified { entry, transaction, bytes })
+            (Source::Peer(peer), Verified { entry, transaction, bytes })
         });
         let intent = self.core.admit(&offered.collect::<Vec<_>>(), self.now).unwrap();
         assert!(intent.answers.iter().all(|answer| *answer == Ok(Admitted::New)));

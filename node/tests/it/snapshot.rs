@@ -313,3 +313,35 @@ fn a_crash_at_any_commit_of_a_restoration_leaves_the_old_state_or_the_new_one() 
     }
     assert!(old > 2 && new > 5, "{old} crashes left the old state, {new} the new one");
 }
+
+/// Bytes of all keys and values.
+fn bytes_in(kv: &Arc<dyn Kv>) -> usize {
+    let mut bytes = 0;
+    kv.scan(&[], &mut |key, value| {
+        bytes += key.len() + value.len();
+        Ok(())
+    })
+    .unwrap();
+    bytes
+}
+
+#[test]
+fn what_a_payment_and_an_empty_block_take_in_storage_is_bounded_and_printed() {
+    let mut history = History::new();
+    let mut grow = |payments: usize| {
+        let (before, paid) = (bytes_in(&history.kv), history.paid.len());
+        // Long enough that nothing remembered is given up meanwhile, and short records are.
+        (0..200).for_each(|_| history.block(DurationMs::seconds(2), payments));
+        (bytes_in(&history.kv) - before, history.paid.len() - paid)
+    };
+    let (empty, none) = grow(0);
+    let (full, payments) = grow(2);
+    let (per_block, per_payment) = (empty / 200, (full - empty) / payments);
+    println!("an empty block takes {per_block} bytes, a payment {per_payment} beside it");
+    assert!(none == 0 && payments > 300, "{payments}");
+    assert!(per_block < 2000 && per_payment < 2000, "{per_block} {per_payment}");
+    let served = serve(&history);
+    let bytes: usize = served.chunks.iter().map(Vec::len).sum();
+    println!("a snapshot of {} payments takes {bytes} bytes", history.paid.len());
+    assert!(bytes < 2 * bytes_in(&history.kv));
+}

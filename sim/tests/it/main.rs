@@ -11,6 +11,7 @@ const LONG: Plan = Plan {
     per_payment: 12,
     retention: Retention::Everything,
     is_wiped: false,
+    is_without_ledger: false,
 };
 
 #[test]
@@ -19,6 +20,12 @@ fn a_node_that_is_hundreds_of_blocks_behind_or_was_wiped_rejoins_by_blocks() {
         let report = catch_up(Plan { is_wiped, ..LONG }).unwrap();
         assert!(report.behind >= 500 && report.payments >= 40 && report.has_history, "{report:?}");
     }
+}
+
+#[test]
+fn a_node_that_lost_its_ledger_and_kept_its_votes_rejoins_by_blocks() {
+    let report = catch_up(Plan { blocks: 60, is_without_ledger: true, ..LONG }).unwrap();
+    assert!(report.behind >= 60 && report.has_history, "{report:?}");
 }
 
 #[test]
