@@ -5,9 +5,10 @@
 //! that follows from it is written in one commit ([`apply`]). The rejected alternative, our own
 //! consensus protocol, is argued in `docs/adr/0001-consensus-engine.md`.
 //!
-//! Invariants: no vote for a block whose bodies are not durable here; no acknowledgement to the
-//! engine, to a client or to a peer before the commit that makes it true; what a node has admitted
-//! is never a reason not to vote.
+//! Invariants: no vote for a block whose bodies are not durable here, but where the last block of an
+//! epoch is proposed again, which a quorum has judged, stored and notarized; no acknowledgement to
+//! the engine, to a client or to a peer before the commit that makes it true; what a node has
+//! admitted is never a reason not to vote.
 
 pub mod acknowledgements;
 pub mod application;
