@@ -221,8 +221,8 @@ mod tests {
         assert_eq!(labels(&[(Kind::Locked, 1), (Kind::Free, 5000)]), 1);
         let greatest = Amount::MAX.minor();
         assert_eq!(labels(&[(Kind::Free, greatest); 3]), 0);
-        let alone = stick("held", &segments(&[(Kind::Free, greatest)])).into_string();
-        assert!(alone.contains("stick-text-tight"), "a phone has no room for it");
+        let halves = stick("held", &segments(&[(Kind::Free, greatest); 2])).into_string();
+        assert_eq!(halves.matches("stick-text-tight").count(), 2, "a phone has no room for them");
     }
 
     #[test]
