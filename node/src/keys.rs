@@ -18,6 +18,8 @@ pub const BLOCK: &[u8] = b"node/block/";
 pub const CERTIFICATE: &[u8] = b"node/certificate/";
 /// The last header that a snapshot brought and its certificate: the engine begins with it.
 pub const FLOOR: &[u8] = b"node/floor";
+/// Written and removed again to see whether storage works.
+pub const PROBE: &[u8] = b"node/probe";
 /// Prefix of stored transactions that are not executed yet.
 pub const PENDING: &[u8] = b"node/pending/";
 /// The lowest height from which blocks are kept, with all that belongs to them.

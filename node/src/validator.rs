@@ -34,6 +34,7 @@ use crate::gossip::Gossip;
 use crate::gossip_message::MESSAGE_BYTES_MAX;
 use crate::handle::NodeHandle;
 use crate::ingest::CHECKED_MAX;
+use crate::keys;
 use crate::kv::Kv;
 use crate::prune::Retention;
 use crate::schemes::Schemes;
@@ -233,10 +234,25 @@ impl Validator {
         match futures::future::select(stopped, running).await {
             futures::future::Either::Left(_) => Ended::Asked,
             // The engine ends by itself only when one of its parts has failed.
+            futures::future::Either::Right((Reason::Internal, _)) => failed(self.why()),
             futures::future::Either::Right((reason, _)) => failed(reason),
         }
     }
+
+    /// Why the engine may have ended: it panics without a reason when its storage fails.
+    fn why(&self) -> Reason {
+        let kv = Arc::clone(&self.gossip.shared.core().kv);
+        let write = keys::put(keys::PROBE.to_vec(), vec![0; PROBE_BYTES]);
+        let written = kv.commit(vec![write]);
+        match written.and_then(|()| kv.commit(vec![keys::remove(keys::PROBE.to_vec())])) {
+            Ok(()) => Reason::Internal,
+            Err(reason) => reason,
+        }
+    }
 }
+
+/// What is written to see whether there is room: more than the engine keeps back.
+const PROBE_BYTES: usize = 256 * 1024;
 
 /// Bytes of a message at most, on any channel, whatever the validator set.
 pub fn message_bytes_max() -> u32 {
