@@ -319,9 +319,9 @@ impl NodeHandle {
         let validators = core.state.governance().validators(core.state.next_epoch());
         NetworkStatus {
             network: core.network,
-            height: core.state.height(),
+            height: core.tip.height,
             reported_height: core.tip.executed_height,
-            time: core.state.time(),
+            time: core.tip.time,
             checkpoint_root: core.state.head().checkpoint_root,
             validators: validators.count(),
             quorum: validators.quorum(),
