@@ -219,11 +219,8 @@ impl State {
         &self,
         account: &AccountId,
     ) -> impl Iterator<Item = (ReserveId, &Reserve)> + '_ {
-        let account = *account;
-        self.reserves_by_account
-            .range((account, ReserveId([0; 32]))..)
-            .take_while(move |(owner, _)| *owner == account)
-            .filter_map(|(_, id)| Some((*id, self.reserves.get(id)?)))
+        // No hash is all zero.
+        self.reserves_after(account, &ReserveId([0; 32]))
     }
 
     /// The account's unspent reserves that this key may spend.

@@ -279,12 +279,7 @@ impl<E: Runtime> Applier<E> {
             }
             (core.execute(block, certificate.as_ref())?, Arc::clone(&core.kv))
         };
-        let written = kv.commit(changes);
-        let mut core = self.shared.core();
-        if let Err(reason) = written {
-            core.broke();
-            return Err(reason);
-        }
+        let mut core = self.shared.write(kv.as_ref(), changes)?;
         core.applied(block, certificate.as_ref(), now(&self.clock))?;
         // Before the engine can ask: the end of an epoch decides who votes two epochs later.
         self.schemes.learn(&core.state)?;

@@ -236,7 +236,7 @@ impl Core {
     }
 
     /// Notes that a write failed: this core is of no use any more.
-    pub fn broke(&mut self) {
+    pub(crate) fn broke(&mut self) {
         self.broken = true;
     }
 

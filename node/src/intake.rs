@@ -157,13 +157,13 @@ impl Intake {
         self.slow.get(sender).is_some_and(|until| *until > now)
     }
 
-    /// Transactions that wait.
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.lanes.values().map(|lane| lane.transactions).sum()
     }
 
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.lanes.is_empty()
     }
 

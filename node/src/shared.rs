@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use tallystick_crypto::PublicKey;
 use tallystick_kernel::{DurationMs, Reason, TimeMs};
-use tallystick_ledger::Admitted;
+use tallystick_ledger::{Admitted, StateChange};
 use tallystick_proofs::header::Entry;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
@@ -17,6 +17,7 @@ use crate::core::{Core, Source};
 use crate::counted::SentBytes;
 use crate::failure::Failure;
 use crate::intake::{Batch, Intake, Sender};
+use crate::kv::Kv;
 use crate::lock::{Guard, Overlaps, lock};
 use crate::members::Members;
 use crate::verification::Verified;
@@ -100,16 +101,26 @@ impl Shared {
             (core.admit(offered, now)?, Arc::clone(&core.kv))
         };
         if !intent.storing.is_empty() {
-            let written = kv.commit(intent.changes);
-            let mut core = self.core();
-            if let Err(reason) = written {
-                core.broke();
-                return Err(reason);
-            }
-            core.check_storage()?;
-            core.settle(intent.storing);
+            self.write(kv.as_ref(), intent.changes)?.settle(intent.storing);
         }
         Ok(intent.answers)
+    }
+
+    /// Writes durably while the core is free, then gives the core. When it fails the core is of no
+    /// use any more.
+    pub(crate) fn write(
+        &self,
+        kv: &dyn Kv,
+        changes: Vec<StateChange>,
+    ) -> Result<Guard<'_, Core>, Reason> {
+        let written = kv.commit(changes);
+        let mut core = self.core();
+        if let Err(reason) = written {
+            core.broke();
+            return Err(reason);
+        }
+        core.check_storage()?;
+        Ok(core)
     }
 
     /// Lets a batch wait for its verification; refuses it with the reasons of

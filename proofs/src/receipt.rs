@@ -2,9 +2,9 @@
 //!
 //! Invariant: verification trusts nothing but the genesis. The chain is: each change of the
 //! validator set is itself reported under a quorum of the set before it, from the genesis file's
-//! on; a quorum of the set of its epoch signed a header; the reporting header is that one or an ancestor of it; it holds the
-//! results root; the path leads from the result to that root; the result names the id and the
-//! witness; the body has that id.
+//! on; a quorum of the set of its epoch signed a header; the reporting header is that one or an
+//! ancestor of it; it holds the results root; the path leads from the result to that root; the
+//! result names the id and the witness; the body has that id.
 
 use tallystick_kernel::limits::{BODY_BYTES_MAX, RECEIPT_BYTES_MAX, WITNESS_BYTES_MAX};
 use tallystick_kernel::{Codec, Reader, Reason, TimeMs, TransactionId, Writer};

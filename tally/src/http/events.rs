@@ -19,6 +19,7 @@ use futures::Stream;
 use serde::Serialize;
 use tallystick_api::{Problem, json};
 use tallystick_kernel::Reason;
+use tallystick_store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use zeroize::Zeroizing;
 
@@ -68,6 +69,13 @@ pub type Numbered = (u64, String);
 /// An event of a type that travels as JSON.
 pub fn numbered<T: Serialize>(id: u64, data: &T) -> Numbered {
     (id, String::from_utf8(json::write(data)).unwrap_or_default())
+}
+
+/// Where a stream of a store's events begins: after what the client has seen, or with what comes. An
+/// id that was never given counts as the newest.
+pub async fn begin(store: &Store, LastEventId(last): LastEventId) -> Result<u64, Reason> {
+    let newest = store.last_event().await?;
+    Ok(last.unwrap_or(newest).min(newest))
 }
 
 /// Who follows: what a stream is counted by, and whether it may go on.

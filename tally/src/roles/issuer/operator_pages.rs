@@ -24,7 +24,7 @@ use crate::console::pages::operator::{
     self, CertificateEntry, HolderEntry, OperatorView, SettlementEntry,
 };
 use crate::console::table::Listed;
-use crate::http::events::{Follower, LastEventId, stream};
+use crate::http::events::{Follower, LastEventId, begin, stream};
 use crate::http::idempotency::WriteKey;
 use crate::http::page::page as page_of;
 use crate::http::visitor::VisitorKind;
@@ -157,10 +157,9 @@ async fn page(
 async fn events(
     State(app): State<App>,
     follower: Follower,
-    LastEventId(last): LastEventId,
+    last: LastEventId,
 ) -> Result<impl IntoResponse, Refusal> {
-    let newest = app.store.last_event().await?;
-    let (after, changed) = (last.unwrap_or(newest).min(newest), app.changed.subscribe());
+    let (after, changed) = (begin(&app.store, last).await?, app.changed.subscribe());
     stream(follower, after, changed, move |after| {
         let app = app.clone();
         async move {

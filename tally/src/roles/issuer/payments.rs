@@ -52,11 +52,10 @@ async fn payment_events(
     State(app): State<App>,
     caller: Caller,
     follower: Follower,
-    LastEventId(last): LastEventId,
+    last: LastEventId,
 ) -> Result<impl IntoResponse, Refusal> {
     let holder = caller.require_holder()?;
-    let newest = app.store.last_event().await?;
-    let (after, changed) = (last.unwrap_or(newest).min(newest), app.changed.subscribe());
+    let (after, changed) = (events::begin(&app.store, last).await?, app.changed.subscribe());
     events::stream(follower, after, changed, move |after| {
         let app = app.clone();
         async move {
@@ -76,11 +75,10 @@ pub async fn page_events(
     State(app): State<App>,
     caller: Caller,
     follower: Follower,
-    LastEventId(last): LastEventId,
+    last: LastEventId,
 ) -> Result<impl IntoResponse, Refusal> {
     let holder = caller.require_holder()?;
-    let newest = app.store.last_event().await?;
-    let (after, changed) = (last.unwrap_or(newest).min(newest), app.changed.subscribe());
+    let (after, changed) = (events::begin(&app.store, last).await?, app.changed.subscribe());
     events::stream(follower, after, changed, move |after| {
         let app = app.clone();
         async move {

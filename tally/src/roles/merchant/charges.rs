@@ -274,10 +274,9 @@ pub async fn latest_charges(app: &App, slice: &Slice) -> Result<Page<Shown>, Rea
 pub async fn charge_events(
     State(app): State<App>,
     follower: Follower,
-    LastEventId(last): LastEventId,
+    last: LastEventId,
 ) -> Result<impl IntoResponse, Refusal> {
-    let newest = app.store.last_event().await?;
-    let (after, changed) = (last.unwrap_or(newest).min(newest), app.changed.subscribe());
+    let (after, changed) = (events::begin(&app.store, last).await?, app.changed.subscribe());
     events::stream(follower, after, changed, move |after| {
         let app = Arc::clone(&app);
         async move {
