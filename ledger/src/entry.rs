@@ -100,17 +100,3 @@ impl Codec for Reserve {
         })
     }
 }
-
-impl Codec for Executed {
-    fn encode(&self, out: &mut Writer) {
-        out.array(2).value(&self.result).value(&self.valid_until);
-    }
-
-    fn decode(input: &mut Reader<'_>) -> Result<Self, Reason> {
-        input.tuple(2)?;
-        Ok(Executed {
-            result: TransactionResult::decode(input)?,
-            valid_until: TimeMs::decode(input)?,
-        })
-    }
-}

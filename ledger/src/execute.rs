@@ -6,8 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use tallystick_kernel::limits::REMEMBERED;
-use tallystick_kernel::{Codec, Reason, TimeMs, TransactionId};
+use tallystick_kernel::{Reason, TimeMs, TransactionId};
 use tallystick_proofs::header::{Entry, Header};
 use tallystick_proofs::result::TransactionResult;
 use tallystick_proofs::transaction::Transaction;
@@ -20,6 +19,7 @@ use crate::lanes;
 use crate::load::encode_head;
 use crate::receipts::encode_results;
 use crate::recent::{RECENT_HEIGHTS_MIN, Recent};
+use crate::remembered::{self, Place};
 use crate::stage::{Changes, Stage, Writes};
 use crate::state::{Head, State};
 use crate::state_key::{self, StateChange};
@@ -49,12 +49,14 @@ pub fn execute(
     check_order(state, header, transactions);
     let mut changes = Changes::new();
     let mut results = Vec::with_capacity(transactions.len());
+    let mut places = Vec::with_capacity(transactions.len());
     for (index, (entry, transaction)) in transactions.iter().enumerate() {
         let failure = run(state, header, &entry.id, transaction, &mut changes).err();
         let result = result(header, index, entry, failure);
         results.push(result);
-        remember(state, result, transaction.body.valid_until, &mut changes);
+        places.extend(remember(state, result, transaction));
     }
+    write_remembered(header.height, &places, &mut changes);
     finish(state, header, transactions, results, changes)
 }
 
@@ -91,11 +93,13 @@ pub fn execute_with(
     let writes = Writes::join(state, writes);
     state.commit(writes, &mut changes);
     let mut results = Vec::with_capacity(transactions.len());
+    let mut places = Vec::with_capacity(transactions.len());
     for (index, (entry, transaction)) in transactions.iter().enumerate() {
         let result = result(header, index, entry, failures[index]);
         results.push(result);
-        remember(state, result, transaction.body.valid_until, &mut changes);
+        places.extend(remember(state, result, transaction));
     }
+    write_remembered(header.height, &places, &mut changes);
     finish(state, header, transactions, results, changes)
 }
 
@@ -122,7 +126,7 @@ fn first_of_their_id(state: &State, transactions: &[(Entry, &Transaction)]) -> V
     let first = transactions
         .iter()
         .enumerate()
-        .filter(|(_, (entry, _))| !state.executed.contains_key(&entry.id) && ids.insert(entry.id));
+        .filter(|(_, (entry, _))| !state.executed.contains(&entry.id) && ids.insert(entry.id));
     first.map(|(place, _)| place).collect()
 }
 
@@ -153,7 +157,7 @@ fn run(
     transaction: &Transaction,
     changes: &mut Changes,
 ) -> Result<(), Reason> {
-    if state.executed.contains_key(id) {
+    if state.executed.contains(id) {
         return Err(Reason::AlreadyExecuted);
     }
     let writes = stage(state, header.height, header.time, id, transaction)?;
@@ -202,7 +206,9 @@ fn finish(
     results: Vec<TransactionResult>,
     mut changes: Changes,
 ) -> Outcome {
-    forget(state, header.time, &mut changes);
+    for height in state.executed.forget(header.time) {
+        changes.insert(state_key::remembered(height), None);
+    }
     let claims = transactions.iter().flat_map(|(_, transaction)| claims(&transaction.body));
     advance(state, header, claims.collect(), results.clone(), &mut changes);
     assert_eq!(state.check_totals(), Ok(()), "money was made or lost");
@@ -214,27 +220,14 @@ fn finish(
 fn remember(
     state: &mut State,
     result: TransactionResult,
-    valid_until: TimeMs,
-    changes: &mut Changes,
-) {
-    if state.executed.contains_key(&result.id) {
-        return;
-    }
-    let entry = Executed { result, valid_until };
-    changes.insert(state_key::executed(&result.id), Some(entry.to_bytes()));
-    state.executed.insert(result.id, entry);
-    state.executed_by_time.insert((valid_until, result.id));
+    transaction: &Transaction,
+) -> Option<Place> {
+    state.executed.take(Executed { result, valid_until: transaction.body.valid_until })
 }
 
-/// Drops what no later block can hold: its `valid_until` lies 10 minutes behind this block's time.
-fn forget(state: &mut State, time: TimeMs, changes: &mut Changes) {
-    while let Some((valid_until, id)) = state.executed_by_time.first().copied() {
-        if valid_until.after(REMEMBERED) >= time {
-            break;
-        }
-        state.executed_by_time.pop_first();
-        state.executed.remove(&id);
-        changes.insert(state_key::executed(&id), None);
+fn write_remembered(height: u64, places: &[Place], changes: &mut Changes) {
+    if !places.is_empty() {
+        changes.insert(state_key::remembered(height), Some(remembered::encode(places)));
     }
 }
 

@@ -32,6 +32,7 @@ pub mod workers;
 
 mod actions;
 mod lanes;
+mod remembered;
 mod stage;
 
 pub use checkpoint::Place;

@@ -1,21 +1,21 @@
 //! The state as it is persisted: read at start, written whole once.
 
 use tallystick_kernel::{
-    AccountId, Amount, BlockId, Codec, Digest, NetworkId, Reader, Reason, ReserveId, TimeMs,
-    TransactionId, Writer,
+    AccountId, Amount, BlockId, Codec, Digest, NetworkId, Reader, Reason, ReserveId, TimeMs, Writer,
 };
 use tallystick_proofs::genesis::Genesis;
 
 use crate::conservation;
-use crate::entry::{Account, Currency, Executed, Reserve};
+use crate::entry::{Account, Currency, Reserve};
 use crate::governance::DecidedSet;
 use crate::receipts::{encode_results, results_at};
 use crate::recent::Recent;
+use crate::remembered::Remembered;
 use crate::state::{Head, State};
 use crate::state_key::{self, StateChange, StateStore};
 
 /// The version of the persisted form.
-const STATE_VERSION: u64 = 2;
+const STATE_VERSION: u64 = 3;
 /// Bytes of one persisted entry.
 const ENTRY_BYTES_MAX: usize = 8 * 1024;
 
@@ -68,8 +68,8 @@ impl State {
         for (epoch, set) in self.governance.sets.range(1..) {
             changes.push(change(state_key::validators(*epoch), set.to_bytes()));
         }
-        for (id, executed) in &self.executed {
-            changes.push(change(state_key::executed(id), executed.to_bytes()));
+        for (height, record) in self.executed.records() {
+            changes.push(change(state_key::remembered(height), record));
         }
         for (height, record) in &self.recent {
             changes.push(change(state_key::recent(*height), record.encode()));
@@ -127,13 +127,7 @@ pub(crate) fn load_governance(state: &mut State, store: &dyn StateStore) -> Resu
 }
 
 fn load_memory(state: &mut State, store: &dyn StateStore) -> Result<(), Reason> {
-    store.scan(state_key::EXECUTED, &mut |key, value| {
-        let id = TransactionId(state_key::id_after(state_key::EXECUTED, key)?);
-        let executed = entry::<Executed>(value)?;
-        state.executed_by_time.insert((executed.valid_until, id));
-        state.executed.insert(id, executed);
-        Ok(())
-    })?;
+    state.executed = Remembered::load(store, state.head.time)?;
     store.scan(state_key::RECENT, &mut |key, value| {
         let height = state_key::height_after(state_key::RECENT, key)?;
         let results = results_at(store, height)?;

@@ -4,7 +4,6 @@
 //! and what is remembered follows from blocks and results that the caller has verified.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use tallystick_kernel::limits::{REMEMBERED, VALIDITY_MAX};
 use tallystick_kernel::{AccountId, Digest, Reason, Reference, TimeMs};
@@ -19,6 +18,7 @@ use crate::conservation;
 use crate::entry::Executed;
 use crate::load::{load_accounts, load_governance, load_money};
 use crate::recent::{RECENT_HEIGHTS_MIN, Recent};
+use crate::remembered::is_past;
 use crate::state::{Head, State};
 use crate::state_key::StateStore;
 
@@ -102,13 +102,8 @@ impl Restored {
         let height = past.header.height;
         for (transaction, result) in &past.transactions {
             let valid_until = transaction.body.valid_until;
-            if valid_until.after(REMEMBERED) < self.state.head.time {
-                continue;
-            }
-            // The first result of an id stands.
-            if let Entry::Vacant(free) = self.state.executed.entry(result.id) {
-                free.insert(Executed { result: *result, valid_until });
-                self.state.executed_by_time.insert((valid_until, result.id));
+            if !is_past(valid_until, self.state.head.time) {
+                self.state.executed.take(Executed { result: *result, valid_until });
             }
         }
         if height >= self.kept_from {

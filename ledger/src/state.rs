@@ -18,6 +18,7 @@ use crate::entry::{Account, Currency, Executed, Reserve};
 use crate::governance::Governance;
 use crate::pre_block::genesis_header_with;
 use crate::recent::Recent;
+use crate::remembered::Remembered;
 
 /// What the genesis file fixes for every block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +62,7 @@ pub struct State {
     /// The sums of each account's reserves, without entries of zero.
     pub(crate) reserved: BTreeMap<(AccountId, CurrencyCode), Amount>,
     pub(crate) totals: BTreeMap<CurrencyCode, Totals>,
-    pub(crate) executed: BTreeMap<TransactionId, Executed>,
-    pub(crate) executed_by_time: BTreeSet<(TimeMs, TransactionId)>,
+    pub(crate) executed: Remembered,
     pub(crate) recent: BTreeMap<u64, Recent>,
     pub(crate) governance: Governance,
     pub(crate) checkpoint: Checkpoint,
@@ -121,8 +121,7 @@ impl State {
             reserves_by_account: BTreeSet::new(),
             reserved: BTreeMap::new(),
             totals: BTreeMap::new(),
-            executed: BTreeMap::new(),
-            executed_by_time: BTreeSet::new(),
+            executed: Remembered::default(),
             recent: BTreeMap::new(),
             governance: Governance::new(genesis),
             checkpoint: Checkpoint::empty(),
@@ -244,6 +243,13 @@ impl State {
     /// The record of a recent height.
     pub fn recent(&self, height: u64) -> Option<&Recent> {
         self.recent.get(&height)
+    }
+
+    /// Whether a transaction was executed in the heights in `(above, up_to]`, as far as they are
+    /// kept.
+    pub fn has_results(&self, above: u64, up_to: u64) -> bool {
+        (above + 1..=up_to)
+            .any(|height| self.recent.get(&height).is_some_and(|record| !record.results.is_empty()))
     }
 
     /// The root over the results of the heights in `(above, up_to]`; none when one of them is not

@@ -35,8 +35,8 @@ pub const ACCOUNT: &[u8] = b"state/account/";
 pub const BALANCE: &[u8] = b"state/balance/";
 /// Prefix of currencies.
 pub const CURRENCY: &[u8] = b"state/currency/";
-/// Prefix of remembered transactions.
-pub const EXECUTED: &[u8] = b"state/executed/";
+/// Prefix of what is remembered of each height.
+pub const REMEMBERED: &[u8] = b"state/remembered/";
 /// Prefix of the records of recent heights.
 pub const RECENT: &[u8] = b"state/recent/";
 /// Prefix of the index from payee and reference to transactions.
@@ -69,9 +69,9 @@ pub fn currency(code: &CurrencyCode) -> Vec<u8> {
     [CURRENCY, code.as_str().as_bytes()].concat()
 }
 
-/// The key of a remembered transaction.
-pub fn executed(id: &TransactionId) -> Vec<u8> {
-    [EXECUTED, &id.0].concat()
+/// The key of what is remembered of a height.
+pub fn remembered(height: u64) -> Vec<u8> {
+    [REMEMBERED, &height.to_be_bytes()].concat()
 }
 
 /// The key of a recent height's record.

@@ -3,7 +3,6 @@
 //! Only this crate names the engine, and only this file and `epochs.rs`, which runs agreement, know
 //! how its parts fit together.
 
-use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,25 +15,21 @@ use commonware_consensus::marshal::standard::Standard;
 use commonware_consensus::marshal::{self, Start};
 use commonware_consensus::simplex::scheme::ed25519::Scheme;
 use commonware_consensus::simplex::types::Context;
-use commonware_consensus::types::{FixedEpocher, Height, ViewDelta};
+use commonware_consensus::types::{FixedEpocher, ViewDelta};
 use commonware_cryptography::certificate::Verifier as _;
 use commonware_cryptography::sha256::Digest;
 use commonware_cryptography::{Digested, Digestible, ed25519};
 use commonware_parallel::Sequential;
-use commonware_runtime::Clock;
 use commonware_runtime::buffer::paged::CacheRef;
 use commonware_storage::archive::prunable;
 use commonware_storage::translator::EightCap;
-use commonware_utils::acknowledgement::Acknowledgement as _;
 use commonware_utils::{NZDuration, NZU64, NZUsize};
-use tallystick_kernel::{DurationMs, Reason};
 use tallystick_proofs::genesis::Genesis;
-use tallystick_proofs::header::Entry;
 use tokio::sync::mpsc;
 
-use crate::application::{Deliveries, Delivery, now, wait_for_change};
+use crate::application::Deliveries;
+use crate::applier::{self, Applier, UNWRITTEN_MAX};
 use crate::block::Block;
-use crate::certificate;
 use crate::config::MAILBOX;
 use crate::prune::Retention;
 use crate::pruner;
@@ -50,8 +45,6 @@ type MarshalConfig = marshal::Config<Schemes, FixedEpocher, Sequential, Block, D
 
 /// Blocks that are delivered before one must have been applied.
 const PENDING_BLOCKS_MAX: usize = 64;
-/// How often a node that lost blocks looks whether a snapshot has led past them.
-const PER_LOOK_FOR_LOST: Duration = Duration::from_secs(1);
 /// Final blocks that the engine gives up together.
 const BLOCKS_PER_SECTION: u64 = 1024;
 
@@ -152,13 +145,20 @@ impl<P: Peers> Consensus<P> {
         .await;
         let (deliver, deliveries) = mpsc::unbounded_channel();
         marshal.start(Deliveries(deliver), buffer, resolver);
+        let (out, unwritten) = mpsc::channel(UNWRITTEN_MAX);
         let applier = Applier {
             clock: context.child("apply_clock"),
             shared: Arc::clone(&self.shared),
             schemes: self.schemes.clone(),
             finalized: mailbox.clone(),
         };
-        context.child("apply").shared(true).spawn(|_| applier.run(deliveries));
+        let (clock, shared, finalized) =
+            (context.child("write_clock"), Arc::clone(&self.shared), mailbox.clone());
+        let writer = context
+            .child("write")
+            .shared(true)
+            .spawn(|_| applier::write(clock, shared, finalized, unwritten));
+        context.child("apply").shared(true).spawn(|_| applier.run(deliveries, out, writer));
         let (clock, shared, finalized, retention) = (
             context.child("prune_clock"),
             Arc::clone(&self.shared),
@@ -213,121 +213,6 @@ impl<P: Peers> Consensus<P> {
 /// Epochs of so many heights.
 pub(crate) fn epochs(blocks: u64) -> FixedEpocher {
     FixedEpocher::new(NonZeroU64::MIN.saturating_add(blocks.saturating_sub(1).max(1)))
-}
-
-/// Applies final blocks one after the other; acknowledges each after our own durable commit.
-struct Applier<E> {
-    clock: E,
-    shared: Arc<Shared>,
-    schemes: Schemes,
-    finalized: Mailbox,
-}
-
-impl<E: Runtime> Applier<E> {
-    async fn run(self, mut deliveries: mpsc::UnboundedReceiver<Delivery>) {
-        if let Err(reason) = self.replay().await {
-            return self.shared.fail(reason);
-        }
-        let mut ahead = VecDeque::new();
-        while let Some((block, acknowledgement)) =
-            next(&self.shared, &mut ahead, &mut deliveries).await
-        {
-            if let Err(reason) = self.apply(&block).await {
-                return self.shared.fail(reason);
-            }
-            if ahead.is_empty() {
-                // A block that lost may have listed what nobody has.
-                self.shared.want_nothing();
-            }
-            acknowledgement.acknowledge();
-        }
-    }
-
-    /// Applies what the engine counts as delivered and storage has lost since: the engine keeps
-    /// blocks of its own. Waits for a snapshot where it no longer has them.
-    async fn replay(&self) -> Result<(), Reason> {
-        while let Some(processed) = self.finalized.get_processed().await {
-            let height = self.shared.core().state.height();
-            if height >= processed.height().get() {
-                break;
-            }
-            let block = self.finalized.get_block(Height::new(height + 1)).await;
-            self.shared.set_gap(block.is_none());
-            match block {
-                Some(block) => self.apply(block.inner()).await?,
-                None => self.clock.sleep(PER_LOOK_FOR_LOST).await,
-            }
-        }
-        self.shared.set_gap(false);
-        Ok(())
-    }
-
-    async fn apply(&self, block: &Block) -> Result<(), Reason> {
-        let height = block.header.height;
-        // Delivery is at least once: what is applied is only acknowledged again.
-        if height <= self.shared.core().state.height() {
-            return Ok(());
-        }
-        fetch_bodies(&self.clock, &self.shared, block).await?;
-        let finalization = self.finalized.get_finalization(Height::new(height)).await;
-        let certificate = finalization.and_then(|found| certificate::convert(&found).ok());
-        let (changes, kv) = {
-            let mut core = self.shared.core();
-            if height <= core.state.height() {
-                // A snapshot has led past it meanwhile.
-                return Ok(());
-            }
-            (core.execute(block, certificate.as_ref())?, Arc::clone(&core.kv))
-        };
-        let mut core = self.shared.write(kv.as_ref(), changes)?;
-        core.applied(block, certificate.as_ref(), now(&self.clock))?;
-        // Before the engine can ask: the end of an epoch decides who votes two epochs later.
-        self.schemes.learn(&core.state)?;
-        drop(core);
-        self.shared.change();
-        Ok(())
-    }
-}
-
-/// The next block to apply. The bodies of all that wait behind it are asked for together, so that a
-/// node that lags behind does not wait for each block's in turn.
-async fn next(
-    shared: &Shared,
-    ahead: &mut VecDeque<Delivery>,
-    deliveries: &mut mpsc::UnboundedReceiver<Delivery>,
-) -> Option<Delivery> {
-    let known = ahead.len();
-    if ahead.is_empty() {
-        ahead.push_back(deliveries.recv().await?);
-    }
-    while let Ok(delivery) = deliveries.try_recv() {
-        ahead.push_back(delivery);
-    }
-    if ahead.len() > 1 {
-        let entries = ahead.iter().skip(known).flat_map(|(block, _)| &block.entries);
-        let entries: Vec<Entry> = entries.copied().collect();
-        // What cannot be read here is found out about when the block is applied.
-        let missing = shared.core().missing(&entries);
-        shared.want(&missing.unwrap_or_default());
-    }
-    ahead.pop_front()
-}
-
-async fn fetch_bodies(clock: &impl Clock, shared: &Shared, block: &Block) -> Result<(), Reason> {
-    loop {
-        let change = shared.next_change();
-        if block.header.height <= shared.core().state.height() {
-            return Ok(());
-        }
-        // Bound first, so that the core's lock is free again when `want` takes its own.
-        let missing = shared.core().missing(&block.entries);
-        match missing {
-            Ok(missing) if missing.is_empty() => return Ok(()),
-            Ok(missing) => shared.want(&missing),
-            Err(reason) => return Err(reason),
-        }
-        wait_for_change(clock, change, DurationMs(500)).await;
-    }
 }
 
 fn archive_config<C>(

@@ -16,9 +16,11 @@ use tallystick_proofs::header::{Entry, Header};
 use tallystick_proofs::transaction::Transaction;
 
 use crate::acknowledgements::{Acknowledgements, Due};
+use crate::archive;
 use crate::keys;
 use crate::kv::{Kv, LedgerView};
 use crate::members::Members;
+use crate::pending;
 use crate::snapshot_restore;
 use crate::snapshot_source::Checkpoint;
 use crate::store_check;
@@ -26,7 +28,7 @@ use crate::stored::Stored;
 use crate::verification::Verified;
 
 /// The version of the folder's format.
-const FORMAT_VERSION: u64 = 2;
+const FORMAT_VERSION: u64 = 3;
 /// Invalid bodies that are remembered, so that a block that lists one is refused at once.
 const INVALID_MAX: usize = 4096;
 /// Stored transactions that are tried again after each block, at most.
@@ -49,6 +51,7 @@ pub enum Source {
 #[derive(Debug)]
 pub struct Storing {
     verified: Verified,
+    group: u64,
     unpooled_for: Option<PublicKey>,
 }
 
@@ -75,18 +78,18 @@ pub struct Core {
     pub(crate) pool: Pool,
     pub(crate) kv: Arc<dyn Kv>,
     pub(crate) acknowledgements: Acknowledgements,
-    /// The last executed header.
+    /// The header of the last block whose execution is written; the state may be ahead of it.
     pub(crate) tip: Header,
-    /// Whether an executed block with transactions is not reported by `tip` yet.
-    pub(crate) unreported: bool,
     /// How many validator sets need no receipt any more: the genesis file's, and those whose change
     /// has one that is kept.
     pub(crate) kept_sets: usize,
-    stored: Stored,
+    pub(crate) stored: Stored,
+    /// The number of the next commit that stores something.
+    pub(crate) next_group: u64,
     /// Being written.
     storing: BTreeSet<Entry>,
-    /// What has ended, while that is being written.
-    pub(crate) ending: BTreeSet<TransactionId>,
+    /// What has ended, and with the block of which height, while that is being written.
+    pub(crate) ending: BTreeMap<TransactionId, u64>,
     invalid: BTreeMap<Entry, Reason>,
     pub(crate) ancestors: BTreeMap<(u64, [u8; 32]), Arc<Ancestor>>,
     /// The last checkpoints, the newest last, of which a snapshot can be made.
@@ -117,18 +120,15 @@ impl Core {
         store_check::check(kv.as_ref(), &state)?;
         let tip = match state.height() {
             0 => tallystick_ledger::genesis_header(&genesis),
-            height => {
-                crate::archive::block(kv.as_ref(), height)?.ok_or(Reason::StorageCorrupt)?.header
-            }
+            height => archive::block(kv.as_ref(), height)?.ok_or(Reason::StorageCorrupt)?.header,
         };
         rules.check_known(state.governance().rules_version(state.height() + 1))?;
-        let members = Members::of(&state, own);
+        let members = Members::of(&state, state.next_epoch(), own);
         let acknowledgements = Acknowledgements::new(&members.validators, members.own_place());
         let mut core = Core {
             network: genesis.network(),
             genesis,
             rules,
-            unreported: false,
             kept_sets: 1,
             own,
             tip,
@@ -137,15 +137,15 @@ impl Core {
             kv,
             acknowledgements,
             stored: Stored::default(),
+            next_group: 0,
             storing: BTreeSet::new(),
-            ending: BTreeSet::new(),
+            ending: BTreeMap::new(),
             invalid: BTreeMap::new(),
             ancestors: BTreeMap::new(),
             checkpoints: VecDeque::new(),
             broken: false,
         };
         core.note_checkpoint();
-        core.unreported = core.has_unreported()?;
         core.count_kept_sets()?;
         core.take_up_pending(now)?;
         Ok(core)
@@ -155,7 +155,8 @@ impl Core {
     pub(crate) fn reopen(&mut self, now: TimeMs) -> Result<(), Reason> {
         let (genesis, kv) = (Arc::clone(&self.genesis), Arc::clone(&self.kv));
         let storing = std::mem::take(&mut self.storing);
-        *self = Core { storing, ..Core::open(genesis, kv, self.rules, self.own, now)? };
+        let next_group = self.next_group;
+        *self = Core { storing, next_group, ..Core::open(genesis, kv, self.rules, self.own, now)? };
         Ok(())
     }
 
@@ -172,11 +173,15 @@ impl Core {
             let answer = self.admit_one(*source, verified, now, &mut intent);
             intent.answers.push(answer);
         }
-        for storing in &intent.storing {
-            let entry = &storing.verified.entry;
-            intent.changes.push(keys::put(keys::body(entry), storing.verified.bytes.to_vec()));
-            intent.changes.push(keys::put(keys::pending(entry), Vec::new()));
+        if intent.storing.is_empty() {
+            return Ok(intent);
         }
+        for Storing { verified: Verified { entry, bytes, .. }, .. } in &intent.storing {
+            intent.changes.push(keys::put(keys::body(entry), bytes.to_vec()));
+        }
+        let entries = intent.storing.iter().map(|storing| storing.verified.entry);
+        intent.changes.push(pending::list(self.next_group, &entries.collect::<Vec<_>>()));
+        self.next_group += 1;
         Ok(intent)
     }
 
@@ -191,7 +196,12 @@ impl Core {
         if self.stored.contains(entry) || self.storing.contains(entry) {
             return Ok(Admitted::AlreadyHere);
         }
-        let mut storing = Storing { verified: verified.clone(), unpooled_for: None };
+        if source != Source::Client && self.knows(entry) {
+            // Executed meanwhile: its body is kept, and waits for nothing.
+            return Ok(Admitted::AlreadyHere);
+        }
+        let mut storing =
+            Storing { verified: verified.clone(), group: self.next_group, unpooled_for: None };
         if source == Source::Vote {
             storing.unpooled_for = Some(self.own);
             return Ok(self.will_store(storing, intent));
@@ -228,10 +238,15 @@ impl Core {
 
     /// Takes up what was written: from now on it is here, and may be proposed.
     pub fn settle(&mut self, storing: Vec<Storing>) {
-        for Storing { verified: Verified { entry, transaction, bytes }, unpooled_for } in storing {
+        for Storing { verified, group, unpooled_for } in storing {
+            let Verified { entry, transaction, bytes } = verified;
             self.storing.remove(&entry);
             self.pool.release(&entry.id);
-            self.stored.insert(entry, transaction, bytes.len(), unpooled_for);
+            if self.stored.contains(&entry) {
+                // Storage was read anew meanwhile.
+                continue;
+            }
+            self.stored.insert(entry, transaction, bytes.len(), group, unpooled_for);
         }
     }
 
@@ -279,7 +294,7 @@ impl Core {
         if let Some(transaction) = self.stored.get(entry) {
             return Ok(Some(Arc::clone(transaction)));
         }
-        Ok(crate::archive::transaction(self.kv.as_ref(), entry)?.map(Arc::new))
+        Ok(archive::transaction(self.kv.as_ref(), entry)?.map(Arc::new))
     }
 
     /// Which of these entries are neither stored nor known to be invalid.
@@ -299,7 +314,7 @@ impl Core {
 
     /// Whether a transaction is stored and waits.
     pub fn is_pending(&self, id: &TransactionId) -> bool {
-        !self.stored.of_id(id).is_empty() || self.ending.contains(id)
+        !self.stored.of_id(id).is_empty() || self.ending.contains_key(id)
     }
 
     /// Whether a quorum has stored it.
@@ -332,11 +347,10 @@ impl Core {
         for entry in executed {
             // Another witness for the same id is dead too.
             for stored in self.stored.of_id(&entry.id) {
-                changes.push(keys::remove(keys::pending(&stored)));
-                self.stored.remove(&stored);
+                changes.extend(self.let_go(&stored));
             }
             self.acknowledgements.forget(&entry.id);
-            self.ending.insert(entry.id);
+            self.ending.insert(entry.id, self.state.height());
         }
         for entry in self.stored.past(block_time) {
             changes.extend(self.end(&entry));
@@ -367,16 +381,21 @@ impl Core {
 
     /// Lets go of a stored transaction that will never be in a block; gives the writes for it.
     fn end(&mut self, entry: &Entry) -> Vec<StateChange> {
-        let mut changes = vec![keys::remove(keys::pending(entry)), keys::remove(keys::body(entry))];
+        let mut changes = vec![keys::remove(keys::body(entry))];
+        changes.extend(self.let_go(entry));
         if self.state.result(&entry.id).is_none() {
             changes.push(keys::put(keys::expired(&entry.id), Vec::new()));
             let then = keys::expired_then(self.state.height(), &entry.id);
             changes.push(keys::put(then, Vec::new()));
         }
-        self.stored.remove(entry);
         self.acknowledgements.forget(&entry.id);
-        self.ending.insert(entry.id);
+        self.ending.insert(entry.id, self.state.height());
         changes
+    }
+
+    /// The write for a stored transaction that waits no more, if it was the last of its group.
+    fn let_go(&mut self, entry: &Entry) -> Option<StateChange> {
+        self.stored.remove(entry).map(|group| keys::remove(keys::pending(group)))
     }
 
     /// Tries again to admit what could not be admitted when it came, some of it each time.
@@ -388,43 +407,26 @@ impl Core {
         }
     }
 
-    /// Whether a block with transactions was executed that `tip` does not report.
-    pub(crate) fn has_unreported(&self) -> Result<bool, Reason> {
-        for height in self.tip.executed_height + 1..=self.state.height() {
-            let block = crate::archive::block(self.kv.as_ref(), height)?;
-            if block.is_some_and(|block| !block.entries.is_empty()) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// The epoch of the block after the last one that is written.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.genesis.parameters.epoch_of(self.tip.height.saturating_add(1))
+    }
+
+    /// The root of the last checkpoint that is written.
+    pub(crate) fn checkpoint_root(&self) -> Digest {
+        let written = self.state.recent(self.tip.height).map(|record| record.checkpoint_root);
+        written.unwrap_or(self.state.head().checkpoint_root)
+    }
+
+    /// Who votes in that epoch.
+    pub(crate) fn members(&self) -> Members {
+        Members::of(&self.state, self.epoch(), self.own)
     }
 
     fn count_kept_sets(&mut self) -> Result<(), Reason> {
         for (epoch, _) in self.state.governance().sets() {
             self.kept_sets += usize::from(self.kv.get(&keys::set_change(epoch))?.is_some());
         }
-        Ok(())
-    }
-
-    fn take_up_pending(&mut self, now: TimeMs) -> Result<(), Reason> {
-        let mut entries = Vec::new();
-        self.kv.scan(keys::PENDING, &mut |key, _| {
-            entries.push(keys::pending_entry(key).ok_or(Reason::StorageCorrupt)?);
-            Ok(())
-        })?;
-        for entry in &entries {
-            let bytes = self.kv.get(&keys::body(entry))?.ok_or(Reason::StorageCorrupt)?;
-            let (transaction, found) =
-                Transaction::read(&bytes).map_err(|_| Reason::StorageCorrupt)?;
-            if found != *entry {
-                return Err(Reason::StorageCorrupt);
-            }
-            let transaction = Arc::new(transaction);
-            let admitted = self.pool.admit(&self.state, *entry, Arc::clone(&transaction), now);
-            let unpooled_for = admitted.is_err().then_some(self.own);
-            self.stored.insert(*entry, transaction, bytes.len(), unpooled_for);
-        }
-        self.acknowledgements.loosen(entries);
         Ok(())
     }
 }

@@ -33,7 +33,6 @@ use crate::archive;
 use crate::block::Block;
 use crate::config::{LEADER_GRACE, MAILBOX, SKIP_AFTER};
 use crate::consensus::{Consensus, Judge, Mailbox, epochs};
-use crate::members::Members;
 use crate::snapshot_restore;
 use crate::validator::{Incoming, Outgoing, Peers, Runtime};
 
@@ -102,7 +101,7 @@ impl<P: Peers> Consensus<P> {
         let inline =
             Inline::new(context.child("inline"), application, mailbox.clone(), epochs(blocks));
         loop {
-            let members = Members::of(&self.shared.core().state, self.shared.own());
+            let members = self.shared.core().members();
             let epoch = members.epoch;
             self.shared.enter(members);
             let started = self.start(context, epoch, &inline, &mut divided).await;
@@ -123,7 +122,7 @@ impl<P: Peers> Consensus<P> {
         }
     }
 
-    /// Waits until the epoch's last block is executed; false when the engine ends before.
+    /// Waits until the epoch's last block is executed and written; false when the engine ends before.
     async fn follow<E: Runtime, S: Outgoing>(
         &self,
         context: &E,
@@ -135,7 +134,7 @@ impl<P: Peers> Consensus<P> {
         let mut hinted = TimeMs(0);
         loop {
             let change = self.shared.next_change();
-            if self.shared.core().state.next_epoch() > epoch {
+            if self.shared.core().epoch() > epoch {
                 return true;
             }
             let woken = {

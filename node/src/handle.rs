@@ -179,7 +179,7 @@ impl NodeHandle {
     /// Where a transaction stands.
     pub fn status(&self, id: &TransactionId) -> TransactionStatus {
         let core = self.shared.core();
-        if !core.ending.contains(id)
+        if !core.ending.contains_key(id)
             && let Ok(Some(result)) = archive::result(core.kv.as_ref(), id)
         {
             let reported_in = archive::reported_in(core.kv.as_ref(), result.height).unwrap_or(None);
@@ -322,7 +322,7 @@ impl NodeHandle {
             height: core.tip.height,
             reported_height: core.tip.executed_height,
             time: core.tip.time,
-            checkpoint_root: core.state.head().checkpoint_root,
+            checkpoint_root: core.checkpoint_root(),
             validators: validators.count(),
             quorum: validators.quorum(),
             connected,

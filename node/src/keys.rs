@@ -20,7 +20,7 @@ pub const CERTIFICATE: &[u8] = b"node/certificate/";
 pub const FLOOR: &[u8] = b"node/floor";
 /// Written and removed again to see whether storage works.
 pub const PROBE: &[u8] = b"node/probe";
-/// Prefix of stored transactions that are not executed yet.
+/// Prefix of the lists of what was stored together, of which some may still wait.
 pub const PENDING: &[u8] = b"node/pending/";
 /// The lowest height from which blocks are kept, with all that belongs to them.
 pub const LOWEST: &[u8] = b"node/lowest";
@@ -30,9 +30,14 @@ pub fn body(entry: &Entry) -> Vec<u8> {
     [BODY, &entry.id.0, &entry.witness_hash].concat()
 }
 
-/// The mark of a stored transaction that is not executed yet.
-pub fn pending(entry: &Entry) -> Vec<u8> {
-    [PENDING, &entry.id.0[..], &entry.witness_hash[..]].concat()
+/// The list of what was stored by one commit; it goes when nothing of it waits any more.
+pub fn pending(group: u64) -> Vec<u8> {
+    [PENDING, &group.to_be_bytes()].concat()
+}
+
+/// The number of such a list.
+pub fn pending_group(key: &[u8]) -> Option<u64> {
+    key.strip_prefix(PENDING)?.try_into().ok().map(u64::from_be_bytes)
 }
 
 /// The result of a transaction; kept for good.
@@ -94,14 +99,4 @@ pub fn expired_then(height: u64, id: &TransactionId) -> Vec<u8> {
 pub fn expired_id(key: &[u8]) -> Option<TransactionId> {
     let id = key.get(expired_at(0).len()..)?;
     id.try_into().ok().map(TransactionId)
-}
-
-/// The entry that a pending key marks.
-pub fn pending_entry(key: &[u8]) -> Option<Entry> {
-    let ids = key.strip_prefix(PENDING)?;
-    let (id, witness_hash) = ids.split_at_checked(32)?;
-    Some(Entry {
-        id: TransactionId(id.try_into().ok()?),
-        witness_hash: witness_hash.try_into().ok()?,
-    })
 }

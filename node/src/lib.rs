@@ -12,6 +12,7 @@
 
 pub mod acknowledgements;
 pub mod application;
+pub mod applier;
 pub mod apply;
 pub mod archive;
 pub mod block;
@@ -37,6 +38,7 @@ pub mod lock;
 pub mod members;
 #[cfg(feature = "process")]
 pub mod network;
+pub mod pending;
 pub mod prune;
 pub mod pruner;
 pub mod schemes;

@@ -15,9 +15,8 @@ pub struct Members {
 }
 
 impl Members {
-    /// Those who vote on the block after the state's head.
-    pub fn of(state: &State, own: PublicKey) -> Members {
-        let epoch = state.next_epoch();
+    /// Those who vote in an epoch that the state decides.
+    pub fn of(state: &State, epoch: u64, own: PublicKey) -> Members {
         Members { epoch, validators: state.governance().validators(epoch).clone(), own }
     }
 

@@ -36,7 +36,8 @@ async fn prune(clock: &impl Clock, shared: &Shared, retention: Retention) -> Res
     let (kv, genesis, head, checkpoint) = {
         let core = shared.core();
         let interval = core.genesis.parameters.checkpoint_interval;
-        let checkpoint = core.state.head().checkpoint_height.saturating_sub(interval);
+        // The last but one of those that are written.
+        let checkpoint = (core.tip.height / interval).saturating_sub(1).saturating_mul(interval);
         (Arc::clone(&core.kv), Arc::clone(&core.genesis), core.tip.clone(), checkpoint)
     };
     let mut from = lowest(kv.as_ref())?;

@@ -61,7 +61,7 @@ impl Heard {
 impl Shared {
     /// Around an opened core, with what is done when the node cannot go on.
     pub fn new(core: Core, failure: Failure) -> Shared {
-        let (own, members) = (core.own, Members::of(&core.state, core.own));
+        let (own, members) = (core.own, core.members());
         Shared {
             core: Mutex::new(core),
             members: Mutex::new(Arc::new(members)),

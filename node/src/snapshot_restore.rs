@@ -197,7 +197,7 @@ fn take_over(
     verified: &Verified,
     manifest: &Manifest,
 ) -> Result<(), Reason> {
-    for prefix in [&[state_key::EXECUTED, state_key::RECENT][..], &CHECKPOINTED].concat() {
+    for prefix in [&[state_key::REMEMBERED, state_key::RECENT][..], &CHECKPOINTED].concat() {
         clear(kv.as_ref(), prefix)?;
     }
     give_up_below(kv.as_ref(), genesis, verified.lowest)?;

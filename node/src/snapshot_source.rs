@@ -43,8 +43,8 @@ pub struct Offer {
 impl Core {
     /// Keeps the view of the checkpoint that storage stands at, if it does.
     pub(crate) fn note_checkpoint(&mut self) {
-        let head = self.state.head();
-        if head.height == 0 || head.height != head.checkpoint_height {
+        let interval = self.genesis.parameters.checkpoint_interval;
+        if self.tip.height == 0 || !self.tip.height.is_multiple_of(interval) {
             return;
         }
         if self.checkpoints.len() >= CHECKPOINTS_KEPT {

@@ -1,7 +1,8 @@
 //! Transactions that are durable here and not executed yet, with what each sender takes of them.
 //!
 //! Invariants: the indices hold exactly the entries; counts and bytes are those of the entries; a
-//! transaction that could not be admitted is counted for the validator that sent it.
+//! transaction that could not be admitted is counted for the validator that sent it; a group is
+//! here exactly as long as one of its transactions is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -30,6 +31,8 @@ const LOWEST: Entry = Entry { id: TransactionId([0; 32]), witness_hash: [0; 32] 
 struct One {
     transaction: Arc<Transaction>,
     bytes: usize,
+    /// Those that one commit wrote.
+    group: u64,
     /// The validator that is accountable for it while it is not admitted.
     unpooled_for: Option<PublicKey>,
 }
@@ -40,6 +43,8 @@ pub struct Stored {
     all: BTreeMap<Entry, One>,
     by_time: BTreeSet<(TimeMs, Entry)>,
     bytes: usize,
+    /// How many of each group are here.
+    groups: BTreeMap<u64, usize>,
     unpooled: BTreeSet<Entry>,
     by_peer: BTreeMap<PublicKey, (usize, usize)>,
     by_account: BTreeMap<AccountId, usize>,
@@ -91,18 +96,20 @@ impl Stored {
         found.filter_map(|entry| Some((entry, Arc::clone(self.get(&entry)?)))).collect()
     }
 
-    /// Takes one up. `unpooled_for` is set when it could not be admitted: the validator that sent
-    /// it, or this one.
+    /// Takes one up that is not here, written with others of its group. `unpooled_for` is set when
+    /// it could not be admitted: the validator that sent it, or this one.
     pub fn insert(
         &mut self,
         entry: Entry,
         transaction: Arc<Transaction>,
         bytes: usize,
+        group: u64,
         unpooled_for: Option<PublicKey>,
     ) {
-        self.remove(&entry);
+        debug_assert!(!self.contains(&entry), "what is here is not stored again");
         self.by_time.insert((transaction.body.valid_until, entry));
         self.bytes += bytes;
+        *self.groups.entry(group).or_default() += 1;
         if let Some(peer) = unpooled_for {
             let (count, held) = self.by_peer.entry(peer).or_default();
             (*count, *held) = (*count + 1, *held + bytes);
@@ -110,16 +117,19 @@ impl Stored {
             self.by_claim.extend(claims(&transaction.body).map(|claim| (claim, entry)));
             self.unpooled.insert(entry);
         }
-        self.all.insert(entry, One { transaction, bytes, unpooled_for });
+        self.all.insert(entry, One { transaction, bytes, group, unpooled_for });
     }
 
-    /// Lets one go.
-    pub fn remove(&mut self, entry: &Entry) {
+    /// Lets one go; gives its group when nothing of that is here any more.
+    pub fn remove(&mut self, entry: &Entry) -> Option<u64> {
         self.admitted(entry);
-        if let Some(one) = self.all.remove(entry) {
-            self.by_time.remove(&(one.transaction.body.valid_until, *entry));
-            self.bytes -= one.bytes;
-        }
+        let one = self.all.remove(entry)?;
+        self.by_time.remove(&(one.transaction.body.valid_until, *entry));
+        self.bytes -= one.bytes;
+        let left = self.groups.get_mut(&one.group)?;
+        *left -= 1;
+        let is_empty = *left == 0;
+        is_empty.then(|| self.groups.remove(&one.group)).flatten().map(|_| one.group)
     }
 
     /// Notes that one was admitted after all.
@@ -202,20 +212,26 @@ mod tests {
     fn a_validator_has_so_much_room_for_what_cannot_be_admitted_and_gets_it_back() {
         let mut stored = Stored::default();
         let half = UNPOOLED_BYTES_PER_PEER_MAX / 2;
-        stored.insert(entry(1), transaction(5), half, Some(peer(2)));
+        stored.insert(entry(1), transaction(5), half, 0, Some(peer(2)));
         let room =
             |stored: &Stored, number, bytes| stored.has_room_for(&peer(number), &ACCOUNT, bytes);
         assert!(room(&stored, 2, half) && !room(&stored, 2, half + 1));
-        stored.insert(entry(2), transaction(6), half, Some(peer(2)));
+        stored.insert(entry(2), transaction(6), half, 0, Some(peer(2)));
         assert!(!room(&stored, 2, 1) && room(&stored, 3, half));
         stored.admitted(&entry(1));
         assert!(room(&stored, 2, half));
-        stored.remove(&entry(2));
+        assert_eq!(stored.remove(&entry(2)), None, "the other one is here");
         assert!(stored.by_peer.is_empty() && stored.bytes == half);
         assert!(stored.by_account.is_empty() && stored.by_claim.is_empty());
         assert_eq!(stored.past(TimeMs(5)), [entry(1)]);
-        stored.remove(&entry(1));
-        assert!(stored.bytes == 0 && stored.by_time.is_empty() && stored.unpooled.is_empty());
+        assert_eq!(stored.remove(&entry(1)), Some(0));
+        assert_eq!(stored.remove(&entry(1)), None);
+        assert!(
+            stored.bytes == 0
+                && stored.groups.is_empty()
+                && stored.by_time.is_empty()
+                && stored.unpooled.is_empty()
+        );
     }
 
     #[test]
@@ -224,7 +240,7 @@ mod tests {
         for id in 0..UNPOOLED_PER_ACCOUNT_MAX {
             let mut one = entry(0);
             one.id.0[..8].copy_from_slice(&id.to_be_bytes());
-            stored.insert(one, transaction(5), 1, Some(peer((id % 3) as u8)));
+            stored.insert(one, transaction(5), 1, 0, Some(peer((id % 3) as u8)));
         }
         assert!(!stored.has_room_for(&peer(1), &ACCOUNT, 1));
         assert!(stored.has_room_for(&peer(1), &AccountId([5; 32]), 1));
@@ -240,7 +256,7 @@ mod tests {
     #[test]
     fn the_whole_is_bounded_in_bytes() {
         let mut stored = Stored::default();
-        stored.insert(entry(1), transaction(5), STORED_BYTES_MAX - 10, None);
+        stored.insert(entry(1), transaction(5), STORED_BYTES_MAX - 10, 0, None);
         assert!(
             stored.has_room(1, 10) && !stored.has_room(1, 11) && !stored.has_room(STORED_MAX, 0)
         );
@@ -250,7 +266,7 @@ mod tests {
     fn what_was_not_admitted_has_its_turn_again_a_few_at_a_time() {
         let mut stored = Stored::default();
         for id in 1..=5 {
-            stored.insert(entry(id), transaction(5), 1, Some(peer(0)));
+            stored.insert(entry(id), transaction(5), 1, 0, Some(peer(0)));
         }
         let mut turns = |count| -> Vec<u8> {
             stored.next_unpooled(count).iter().map(|(entry, _)| entry.id.0[0]).collect()

@@ -48,8 +48,8 @@ impl Core {
         let begins = parameters.epoch_of(parent.height + 1) > parent.epoch;
         let earliest = parent.time.after(if begins { ENTERING } else { GATHERING });
         let idle_until = parent.time.after(self.genesis.parameters.idle_interval);
-        let unreported = self.unreported && parent.executed_height < self.state.height();
-        let busy = unreported || !self.pool.is_empty();
+        let busy = !self.pool.is_empty()
+            || self.state.has_results(parent.executed_height, self.state.height());
         if now < earliest && now < idle_until {
             return Ok(Proposal::Wait(DurationMs(earliest.0 - now.0)));
         }
@@ -139,7 +139,7 @@ impl Core {
         parent: &tallystick_proofs::header::Header,
         now: TimeMs,
     ) -> bool {
-        let reports = self.unreported && header.executed_height > parent.executed_height;
-        reports || now >= parent.time.after(self.genesis.parameters.idle_interval)
+        self.state.has_results(parent.executed_height, header.executed_height)
+            || now >= parent.time.after(self.genesis.parameters.idle_interval)
     }
 }

@@ -82,12 +82,13 @@ fn an_executed_id_is_remembered_until_ten_minutes_past_its_validity() {
     world.now = last;
     let header = world.header(&[]);
     world.execute(&header, &[]);
-    assert!(world.state.result(&pay.id()).is_some());
+    let result = world.state.result(&pay.id()).unwrap().result;
+    assert!(world.store.get(&state_key::remembered(result.height)).unwrap().is_some());
     world.now = last.after(DurationMs(1));
     let header = world.header(&[]);
     world.execute(&header, &[]);
     assert!(world.state.result(&pay.id()).is_none());
-    assert_eq!(world.store.get(&state_key::executed(&pay.id())), Ok(None));
+    assert_eq!(world.store.get(&state_key::remembered(result.height)), Ok(None));
     assert_eq!(State::load(&world.genesis, &world.store), Ok(Some(world.state)));
 }
 

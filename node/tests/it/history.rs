@@ -7,6 +7,7 @@ use tallystick_kernel::{
     AccountId, Amount, Codec, CurrencyCode, DurationMs, Reason, Salt, TimeMs, TransactionId,
 };
 use tallystick_ledger::{Admitted, Rules, State};
+use tallystick_node::apply::certify;
 use tallystick_node::block::Block;
 use tallystick_node::core::{Core, Source};
 use tallystick_node::kv::{Kv, LedgerView, MemoryKv};
@@ -69,9 +70,10 @@ pub fn apply(
     certificate: Option<&FinalityCertificate>,
     now: TimeMs,
 ) {
-    let changes = core.execute(block, certificate).unwrap();
+    let mut changes = core.execute(block).unwrap();
+    changes.extend(certificate.map(|found| certify(block.header.height, found)));
     kv.commit(changes).unwrap();
-    core.applied(block, certificate, now).unwrap();
+    core.applied(block, certificate.is_some(), now).unwrap();
 }
 
 impl History {
@@ -127,6 +129,18 @@ impl History {
     /// A block `later` than the last one, with so many payments that succeed and one that fails.
     pub fn block(&mut self, later: DurationMs, payments: usize) {
         self.now = self.now.after(later);
+        self.store(payments);
+        let block = self.propose(&[Arc::new(self.tip.clone())]);
+        let certificate = self.certify(&block.header);
+        // Some blocks are final by those that follow on them.
+        let certificate = (block.header.height % 3 != 0).then_some(&certificate);
+        apply(&mut self.core, &self.kv, &block, certificate, self.now);
+        self.paid.extend(block.entries.iter().map(|entry| entry.id));
+        self.tip = block;
+    }
+
+    /// Stores so many payments that succeed and one that fails.
+    pub fn store(&mut self, payments: usize) {
         let shop = self.account(1);
         let lines = |minor| {
             let reference = Some(tallystick_kernel::Reference([minor as u8; 32]));
@@ -156,15 +170,13 @@ impl History {
         assert!(intent.answers.iter().all(|answer| *answer == Ok(Admitted::New)));
         self.kv.commit(intent.changes).unwrap();
         self.core.settle(intent.storing);
-        let parent = Arc::new(self.tip.clone());
-        let proposed = self.core.propose(&[parent], self.tip.header.height % 4, self.now);
+    }
+
+    /// The next block on a chain, whose first is the parent.
+    pub fn propose(&mut self, chain: &[Arc<Block>]) -> Block {
+        let proposed = self.core.propose(chain, chain[0].header.height % 4, self.now);
         let Ok(Proposal::Block(block)) = proposed else { panic!("{proposed:?}") };
-        let certificate = self.certify(&block.header);
-        // Some blocks are final by those that follow on them.
-        let certificate = (block.header.height % 3 != 0).then_some(&certificate);
-        apply(&mut self.core, &self.kv, &block, certificate, self.now);
-        self.paid.extend(block.entries.iter().map(|entry| entry.id));
-        self.tip = *block;
+        *block
     }
 
     /// Long enough that what is remembered reaches back only a part of it.

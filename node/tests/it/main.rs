@@ -8,4 +8,5 @@ mod finality;
 mod history;
 mod network;
 mod payments;
+mod pending;
 mod snapshot;

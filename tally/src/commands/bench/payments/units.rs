@@ -12,6 +12,7 @@ use tallystick_ledger::entry_of;
 use tallystick_node::keys;
 use tallystick_node::kv::Kv as _;
 use tallystick_node::kv_fjall::FjallKv;
+use tallystick_node::pending;
 use tallystick_proofs::header::entries_root;
 use tallystick_proofs::transaction::Transaction;
 
@@ -24,7 +25,7 @@ pub struct Units {
     pub hash: f64,
     /// Decoding, and encoding again.
     pub codec: f64,
-    /// A durable write of the body and its mark, a block's worth at a time.
+    /// A durable write of the bodies and their list, a block's worth at a time.
     pub write: f64,
 }
 
@@ -108,14 +109,16 @@ fn write(
     payments: &[Transaction],
     bytes: &[Vec<u8>],
 ) -> Result<(), Reason> {
-    let mut changes = Vec::with_capacity(payments.len() * 2);
+    let mut changes = Vec::with_capacity(payments.len() + 1);
+    let mut entries = Vec::with_capacity(payments.len());
     for (payment, bytes) in payments.iter().zip(bytes) {
         let mut entry = entry_of(payment);
         // Another key in each round: nothing is written twice.
         entry.id.0[0] = round as u8;
         changes.push(keys::put(keys::body(&entry), bytes.clone()));
-        changes.push(keys::put(keys::pending(&entry), Vec::new()));
+        entries.push(entry);
     }
+    changes.push(pending::list(round as u64, &entries));
     kv.commit(changes)
 }
 

@@ -1,0 +1,81 @@
+//! Which stored transactions wait: one list for each commit that stored some.
+//!
+//! Invariants: a list goes when nothing of it waits any more; what a list names waits exactly if
+//! its body is here and its id has no result.
+
+use std::sync::Arc;
+
+use tallystick_kernel::{Reader, Reason, TimeMs, Writer};
+use tallystick_ledger::StateChange;
+use tallystick_proofs::header::Entry;
+use tallystick_proofs::transaction::Transaction;
+
+use crate::archive;
+use crate::core::Core;
+use crate::keys;
+
+/// Transactions in one list at most; far more than one commit stores.
+const LIST_MAX: usize = 1 << 16;
+
+/// The write of a list.
+pub fn list(group: u64, entries: &[Entry]) -> StateChange {
+    let mut out = Writer::new();
+    out.list(entries);
+    keys::put(keys::pending(group), out.finish())
+}
+
+impl Core {
+    /// Takes up what waits: of each list what has no result and whose body is here. Lists of which
+    /// nothing waits are removed.
+    pub(crate) fn take_up_pending(&mut self, now: TimeMs) -> Result<(), Reason> {
+        let mut groups: Vec<(u64, Vec<Entry>)> = Vec::new();
+        self.kv.scan(keys::PENDING, &mut |key, value| {
+            let group = keys::pending_group(key).ok_or(Reason::StorageCorrupt)?;
+            let entries = Reader::new(value).list(LIST_MAX).map_err(|_| Reason::StorageCorrupt)?;
+            groups.push((group, entries));
+            Ok(())
+        })?;
+        let (mut waiting, mut ended) = (Vec::new(), Vec::new());
+        for (group, entries) in groups {
+            self.next_group = group + 1;
+            let before = waiting.len();
+            for entry in entries {
+                if let Some(transaction) = self.waiting(&entry)? {
+                    waiting.push(entry);
+                    self.take_up(entry, transaction, group, now);
+                }
+            }
+            if waiting.len() == before {
+                ended.push(keys::remove(keys::pending(group)));
+            }
+        }
+        self.acknowledgements.loosen(waiting);
+        if ended.is_empty() { Ok(()) } else { self.commit(ended) }
+    }
+
+    /// The transaction behind an entry of such a list, and its bytes' count, if it still waits.
+    fn waiting(&self, entry: &Entry) -> Result<Option<(Arc<Transaction>, usize)>, Reason> {
+        if self.stored.contains(entry) || archive::result(self.kv.as_ref(), &entry.id)?.is_some() {
+            return Ok(None);
+        }
+        let Some(bytes) = self.kv.get(&keys::body(entry))? else { return Ok(None) };
+        match Transaction::read(&bytes) {
+            Ok((transaction, found)) if found == *entry => {
+                Ok(Some((Arc::new(transaction), bytes.len())))
+            }
+            _ => Err(Reason::StorageCorrupt),
+        }
+    }
+
+    fn take_up(
+        &mut self,
+        entry: Entry,
+        (transaction, bytes): (Arc<Transaction>, usize),
+        group: u64,
+        now: TimeMs,
+    ) {
+        let admitted = self.pool.admit(&self.state, entry, Arc::clone(&transaction), now);
+        let unpooled_for = admitted.is_err().then_some(self.own);
+        self.stored.insert(entry, transaction, bytes, group, unpooled_for);
+    }
+}
