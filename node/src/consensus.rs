@@ -27,7 +27,7 @@ use commonware_utils::{NZDuration, NZU64, NZUsize};
 use tallystick_proofs::genesis::Genesis;
 use tokio::sync::mpsc;
 
-use crate::application::Deliveries;
+use crate::application::{Deliveries, Delivery};
 use crate::applier::{self, Applier, UNWRITTEN_MAX};
 use crate::block::Block;
 use crate::config::MAILBOX;
@@ -145,6 +145,27 @@ impl<P: Peers> Consensus<P> {
         .await;
         let (deliver, deliveries) = mpsc::unbounded_channel();
         marshal.start(Deliveries(deliver), buffer, resolver);
+        self.apply(context, &mailbox, deliveries);
+        let (clock, shared, finalized, retention) = (
+            context.child("prune_clock"),
+            Arc::clone(&self.shared),
+            mailbox.clone(),
+            self.retention,
+        );
+        context
+            .child("prune")
+            .shared(true)
+            .spawn(move |_| pruner::run(clock, shared, finalized, retention));
+        Some(mailbox)
+    }
+
+    /// Starts the tasks that execute final blocks and write what follows.
+    fn apply<E: Runtime>(
+        &self,
+        context: &E,
+        mailbox: &Mailbox,
+        deliveries: mpsc::UnboundedReceiver<Delivery>,
+    ) {
         let (out, unwritten) = mpsc::channel(UNWRITTEN_MAX);
         let applier = Applier {
             clock: context.child("apply_clock"),
@@ -159,17 +180,6 @@ impl<P: Peers> Consensus<P> {
             .shared(true)
             .spawn(|_| applier::write(clock, shared, finalized, unwritten));
         context.child("apply").shared(true).spawn(|_| applier.run(deliveries, out, writer));
-        let (clock, shared, finalized, retention) = (
-            context.child("prune_clock"),
-            Arc::clone(&self.shared),
-            mailbox.clone(),
-            self.retention,
-        );
-        context
-            .child("prune")
-            .shared(true)
-            .spawn(move |_| pruner::run(clock, shared, finalized, retention));
-        Some(mailbox)
     }
 
     pub(crate) fn first_block(&self) -> (Block, Digest) {
