@@ -87,7 +87,7 @@ pub(crate) fn places(state: &State) -> impl Iterator<Item = Place> + '_ {
     let accounts = state.accounts.keys().map(|id| Place::Account(*id));
     let balances = state.balances.keys().map(|(id, code)| Place::Balance(*id, *code));
     let currencies = state.currencies.keys().map(|code| Place::Currency(*code));
-    let reserves = state.reserves.keys().map(|id| Place::Reserve(*id));
+    let reserves = state.reserves.sorted().into_iter().map(|(id, _)| Place::Reserve(*id));
     let rules = state.governance.rules.range(1..).map(|(height, _)| Place::Rules(*height));
     let sets = state.governance.sets.range(1..).map(|(epoch, _)| Place::Validators(*epoch));
     accounts.chain(balances).chain(currencies).chain(reserves).chain(rules).chain(sets)

@@ -55,7 +55,7 @@ pub(crate) fn count(state: &State) -> Result<BTreeMap<CurrencyCode, Totals>, Rea
         let total = totals.get_mut(currency).ok_or(Reason::NotConserved)?;
         total.free = add(total.free, amount.minor())?;
     }
-    for reserve in state.reserves.values() {
+    for reserve in state.reserves.sorted().into_iter().map(|(_, reserve)| reserve) {
         let total = totals.get_mut(&reserve.currency).ok_or(Reason::NotConserved)?;
         total.reserved = add(total.reserved, reserve.amount.minor())?;
     }

@@ -14,10 +14,12 @@
 pub mod checkpoint;
 pub mod claims;
 pub mod conservation;
+pub mod deadlines;
 pub mod entry;
 pub mod execute;
 pub mod governance;
 pub mod load;
+pub mod lookup;
 pub mod memory_store;
 pub mod mempool;
 pub mod pre_block;

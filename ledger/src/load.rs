@@ -59,7 +59,7 @@ impl State {
         for (code, currency) in &self.currencies {
             changes.push(change(state_key::currency(code), currency.to_bytes()));
         }
-        for (id, reserve) in &self.reserves {
+        for (id, reserve) in self.reserves.sorted() {
             changes.push(change(state_key::reserve(id), reserve.to_bytes()));
         }
         for (height, version) in self.governance.rules.range(1..) {

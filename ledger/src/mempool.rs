@@ -12,7 +12,9 @@ use tallystick_proofs::header::Entry;
 use tallystick_proofs::transaction::{Body, Transaction};
 
 use crate::claims::{Claim, Made, Rules, check_claims, claims, made, touches};
+use crate::deadlines::Deadlines;
 use crate::execute::would_fail;
+use crate::lookup::Lookup;
 use crate::pre_block::Ancestor;
 use crate::state::State;
 use crate::validity::{Taken, check_time};
@@ -49,12 +51,12 @@ pub struct Pool {
     rules: Rules,
     arrived: u64,
     waiting: BTreeMap<u64, Waiting>,
-    by_id: BTreeMap<TransactionId, u64>,
-    by_claim: BTreeMap<Claim, u64>,
-    by_time: BTreeSet<(TimeMs, TransactionId)>,
+    by_id: Lookup<TransactionId, u64>,
+    by_claim: Lookup<Claim, u64>,
+    by_time: Deadlines<TransactionId>,
     by_account: BTreeMap<AccountId, usize>,
     accounts_made: BTreeSet<AccountId>,
-    reserves_made: BTreeSet<ReserveId>,
+    reserves_made: Lookup<ReserveId>,
     /// Entries that may not be picked yet.
     held: BTreeSet<u64>,
 }
@@ -78,12 +80,12 @@ impl Pool {
             rules,
             arrived: 0,
             waiting: BTreeMap::new(),
-            by_id: BTreeMap::new(),
-            by_claim: BTreeMap::new(),
-            by_time: BTreeSet::new(),
+            by_id: Lookup::default(),
+            by_claim: Lookup::default(),
+            by_time: Deadlines::default(),
             by_account: BTreeMap::new(),
             accounts_made: BTreeSet::new(),
-            reserves_made: BTreeSet::new(),
+            reserves_made: Lookup::default(),
             held: BTreeSet::new(),
         }
     }
@@ -100,7 +102,7 @@ impl Pool {
 
     /// Whether the transaction waits here.
     pub fn contains(&self, id: &TransactionId) -> bool {
-        self.by_id.contains_key(id)
+        self.by_id.contains(id)
     }
 
     /// The transaction, if it waits here.
@@ -134,7 +136,7 @@ impl Pool {
         check_time(body, time)?;
         would_fail(state, &entry.id, &transaction, time)
             .map_err(|reason| self.in_flight(body, reason))?;
-        if self.rules.claims && claims(body).any(|claim| self.by_claim.contains_key(&claim)) {
+        if self.rules.claims && claims(body).any(|claim| self.by_claim.contains(&claim)) {
             return Err(Reason::ClaimTaken);
         }
         if self.len() >= self.limits.entries_max {
@@ -165,7 +167,7 @@ impl Pool {
     pub fn select(
         &self,
         state: &State,
-        ancestors: &[Ancestor],
+        ancestors: &[Arc<Ancestor>],
         time: TimeMs,
         count_max: usize,
     ) -> Vec<Entry> {
@@ -217,15 +219,14 @@ impl Pool {
 
     /// Drops what a block of this time or later can no longer hold, and says which.
     pub fn expire(&mut self, block_time: TimeMs) -> Vec<TransactionId> {
-        let past = self.by_time.iter().take_while(|(valid_until, _)| *valid_until <= block_time);
-        let ids: Vec<TransactionId> = past.map(|(_, id)| *id).collect();
+        let ids = self.by_time.due(block_time);
         ids.iter().for_each(|id| self.remove(id));
         ids
     }
 
     fn take(
         &self,
-        taken: &mut Taken,
+        taken: &mut Taken<'_>,
         state: &State,
         transaction: &Transaction,
         time: TimeMs,
@@ -258,7 +259,7 @@ impl Pool {
         let (place, id, body) = (self.arrived, waiting.entry.id, &waiting.transaction.body);
         self.arrived += 1;
         self.by_id.insert(id, place);
-        self.by_time.insert((body.valid_until, id));
+        self.by_time.insert(body.valid_until, id);
         *self.by_account.entry(body.account).or_default() += 1;
         for claim in claims(body) {
             self.by_claim.insert(claim, place);
@@ -274,7 +275,7 @@ impl Pool {
         let Some(waiting) = self.waiting.remove(&place) else { return };
         self.held.remove(&place);
         let body = &waiting.transaction.body;
-        self.by_time.remove(&(body.valid_until, *id));
+        self.by_time.remove(body.valid_until, id);
         for claim in claims(body) {
             // Without the claim rule another entry may have come over this one.
             if self.by_claim.get(&claim) == Some(&place) {

@@ -4,6 +4,7 @@
 //! on every state that has executed as much or more.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tallystick_kernel::limits::EXECUTION_LAG_MAX;
 use tallystick_kernel::{BlockId, Digest, Reason, TimeMs, TransactionId};
@@ -12,6 +13,7 @@ use tallystick_proofs::header::{Entry, Header, entries_root};
 use tallystick_proofs::transaction::Transaction;
 
 use crate::claims::{Claim, Rules, claims};
+use crate::lookup::Lookup;
 use crate::mempool::Pool;
 use crate::state::State;
 
@@ -21,9 +23,9 @@ pub struct Ancestor {
     /// Its height.
     pub height: u64,
     /// Its transactions.
-    pub ids: BTreeSet<TransactionId>,
+    pub ids: Lookup<TransactionId>,
     /// Every claim that they take.
-    pub claims: BTreeSet<Claim>,
+    pub claims: Lookup<Claim>,
 }
 
 /// Where a block stands.
@@ -32,7 +34,7 @@ pub struct BlockContext<'c> {
     /// The block before it.
     pub parent: &'c Header,
     /// The blocks from above the state's head up to the parent, at least; others are ignored.
-    pub ancestors: &'c [Ancestor],
+    pub ancestors: &'c [Arc<Ancestor>],
     /// This node's clock.
     pub now: TimeMs,
     /// Whose turn it is, by the place in the validator set.
@@ -47,9 +49,9 @@ impl Ancestor {
         height: u64,
         transactions: impl IntoIterator<Item = (&'t Entry, &'t Transaction)>,
     ) -> Ancestor {
-        let mut ancestor = Ancestor { height, ids: BTreeSet::new(), claims: BTreeSet::new() };
+        let mut ancestor = Ancestor { height, ids: Lookup::default(), claims: Lookup::default() };
         for (entry, transaction) in transactions {
-            ancestor.ids.insert(entry.id);
+            ancestor.ids.insert(entry.id, ());
             ancestor.claims.extend(claims(&transaction.body));
         }
         ancestor

@@ -5,21 +5,23 @@
 //! counts are those of the entries; one record for each height is persisted, beside the results of
 //! that height, and goes when the last of its transactions is forgotten.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tallystick_kernel::limits::{BLOCK_ENTRIES_MAX, REMEMBERED};
 use tallystick_kernel::{Codec, Reader, Reason, TimeMs, TransactionId, Writer};
 use tallystick_proofs::result::TransactionResult;
 
+use crate::deadlines::Deadlines;
 use crate::entry::Executed;
+use crate::lookup::Lookup;
 use crate::receipts::results_at;
 use crate::state_key::{self, StateStore};
 
 /// What is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remembered {
-    by_id: BTreeMap<TransactionId, Executed>,
-    by_time: BTreeSet<(TimeMs, TransactionId)>,
+    by_id: Lookup<TransactionId, Executed>,
+    by_time: Deadlines<TransactionId>,
     /// How many transactions of each height.
     by_height: BTreeMap<u64, usize>,
 }
@@ -29,7 +31,7 @@ pub(crate) struct Place(u64, TimeMs);
 
 impl Remembered {
     pub(crate) fn contains(&self, id: &TransactionId) -> bool {
-        self.by_id.contains_key(id)
+        self.by_id.contains(id)
     }
 
     pub(crate) fn get(&self, id: &TransactionId) -> Option<&Executed> {
@@ -44,7 +46,7 @@ impl Remembered {
             return None;
         }
         let place = Place(index, executed.valid_until);
-        self.by_time.insert((executed.valid_until, id));
+        self.by_time.insert(executed.valid_until, id);
         *self.by_height.entry(height).or_default() += 1;
         self.by_id.insert(id, executed);
         Some(place)
@@ -54,12 +56,10 @@ impl Remembered {
     /// left.
     pub(crate) fn forget(&mut self, time: TimeMs) -> Vec<u64> {
         let mut emptied = Vec::new();
-        while let Some((valid_until, id)) = self.by_time.first().copied() {
-            if !is_past(valid_until, time) {
-                break;
-            }
-            self.by_time.pop_first();
+        let Some(last) = time.0.checked_sub(REMEMBERED.0 + 1) else { return emptied };
+        for id in self.by_time.due(TimeMs(last)) {
             let Some(executed) = self.by_id.remove(&id) else { continue };
+            self.by_time.remove(executed.valid_until, &id);
             let height = executed.result.height;
             let left = self.by_height.get_mut(&height).map(|count| {
                 *count -= 1;
@@ -76,7 +76,8 @@ impl Remembered {
     /// All records, in the order of the heights.
     pub(crate) fn records(&self) -> impl Iterator<Item = (u64, Vec<u8>)> {
         let mut by_height: BTreeMap<u64, BTreeMap<u64, TimeMs>> = BTreeMap::new();
-        for Executed { result, valid_until } in self.by_id.values() {
+        for Executed { result, valid_until } in self.by_id.sorted().into_iter().map(|(_, one)| one)
+        {
             by_height.entry(result.height).or_default().insert(result.index, *valid_until);
         }
         by_height.into_iter().map(|(height, places)| {

@@ -16,6 +16,7 @@ use crate::checkpoint::Checkpoint;
 use crate::conservation::Totals;
 use crate::entry::{Account, Currency, Executed, Reserve};
 use crate::governance::Governance;
+use crate::lookup::Lookup;
 use crate::pre_block::genesis_header_with;
 use crate::recent::Recent;
 use crate::remembered::Remembered;
@@ -57,7 +58,7 @@ pub struct State {
     /// Without entries of zero.
     pub(crate) balances: BTreeMap<(AccountId, CurrencyCode), Amount>,
     pub(crate) currencies: BTreeMap<CurrencyCode, Currency>,
-    pub(crate) reserves: BTreeMap<ReserveId, Reserve>,
+    pub(crate) reserves: Lookup<ReserveId, Reserve>,
     pub(crate) reserves_by_account: BTreeSet<(AccountId, ReserveId)>,
     /// The sums of each account's reserves, without entries of zero.
     pub(crate) reserved: BTreeMap<(AccountId, CurrencyCode), Amount>,
@@ -117,7 +118,7 @@ impl State {
             accounts: BTreeMap::new(),
             balances: BTreeMap::new(),
             currencies: BTreeMap::new(),
-            reserves: BTreeMap::new(),
+            reserves: Lookup::default(),
             reserves_by_account: BTreeSet::new(),
             reserved: BTreeMap::new(),
             totals: BTreeMap::new(),

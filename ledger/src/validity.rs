@@ -5,7 +5,6 @@
 //! changes the verdict, only whether it must wait. Why a state further ahead still knows the answer
 //! is argued in `docs/adr/0002-order-then-execute.md`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tallystick_kernel::limits::{BLOCK_SKEW, EXECUTION_LAG_MAX, VALIDITY_MAX};
@@ -14,6 +13,7 @@ use tallystick_proofs::header::{Entry, Header, entries_root};
 use tallystick_proofs::transaction::{Body, Transaction};
 
 use crate::claims::{AUTHORITY_JUDGED, Claim, check_authority, check_claims, claims};
+use crate::lookup::Lookup;
 use crate::pre_block::{Ancestor, BlockContext, missing_ancestor, unexecuted_epoch};
 use crate::state::State;
 
@@ -174,7 +174,7 @@ fn check_header(
     if header.height - header.executed_height > EXECUTION_LAG_MAX && !entries.is_empty() {
         return Err(Reason::EntryNotAllowed);
     }
-    let ids: BTreeSet<&TransactionId> = entries.iter().map(|entry| &entry.id).collect();
+    let ids: Lookup<&TransactionId> = entries.iter().map(|entry| &entry.id).collect();
     if ids.len() == entries.len() { Ok(()) } else { Err(Reason::NamedTwice) }
 }
 
@@ -228,45 +228,49 @@ pub(crate) fn check_time(body: &Body, time: TimeMs) -> Result<(), Reason> {
 }
 
 /// What ancestors above some height, and the block itself so far, have taken.
-pub(crate) struct Taken {
-    ids: BTreeSet<TransactionId>,
-    claims: BTreeSet<Claim>,
+pub(crate) struct Taken<'a> {
+    ancestors: Vec<&'a Ancestor>,
+    /// By the block itself, and by blocks that are executed already.
+    claims: Lookup<Claim>,
 }
 
-impl Taken {
+impl<'a> Taken<'a> {
     /// All that the blocks above `executed_height` take: executed here already, or still to come.
-    pub(crate) fn new(state: &State, context: &BlockContext<'_>, executed_height: u64) -> Taken {
+    pub(crate) fn new(
+        state: &State,
+        context: &BlockContext<'a>,
+        executed_height: u64,
+    ) -> Taken<'a> {
         let mut taken = Taken::by(state, context.ancestors);
         for (_, record) in state.recent.range(executed_height + 1..) {
-            taken.claims.extend(&record.claims);
+            taken.claims.extend(record.claims.iter().copied());
         }
         taken
     }
 
     /// All that ancestors above the state's head take.
-    pub(crate) fn by(state: &State, ancestors: &[Ancestor]) -> Taken {
-        let mut taken = Taken { ids: BTreeSet::new(), claims: BTreeSet::new() };
-        for ancestor in ancestors.iter().filter(|ancestor| ancestor.height > state.height()) {
-            taken.ids.extend(&ancestor.ids);
-            taken.claims.extend(&ancestor.claims);
-        }
-        taken
+    pub(crate) fn by(state: &State, ancestors: &'a [Arc<Ancestor>]) -> Taken<'a> {
+        let above = ancestors.iter().filter(|ancestor| ancestor.height > state.height());
+        Taken { ancestors: above.map(Arc::as_ref).collect(), claims: Lookup::default() }
     }
 
     /// [`Reason::AlreadyExecuted`] for an id that an ancestor holds, executed or not.
     pub(crate) fn check_id(&self, state: &State, id: &TransactionId) -> Result<(), Reason> {
-        if self.ids.contains(id) || state.result(id).is_some() {
-            return Err(Reason::AlreadyExecuted);
-        }
-        Ok(())
+        let is_held = self.ancestors.iter().any(|ancestor| ancestor.ids.contains(id));
+        if is_held || state.result(id).is_some() { Err(Reason::AlreadyExecuted) } else { Ok(()) }
     }
 
     /// Takes every claim of the body, or none: [`Reason::ClaimTaken`].
     pub(crate) fn take(&mut self, body: &Body) -> Result<(), Reason> {
-        if claims(body).any(|claim| self.claims.contains(&claim)) {
+        if claims(body).any(|claim| self.is_taken(&claim)) {
             return Err(Reason::ClaimTaken);
         }
         self.claims.extend(claims(body));
         Ok(())
+    }
+
+    fn is_taken(&self, claim: &Claim) -> bool {
+        self.claims.contains(claim)
+            || self.ancestors.iter().any(|ancestor| ancestor.claims.contains(claim))
     }
 }

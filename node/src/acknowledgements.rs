@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tallystick_crypto::Signature;
 use tallystick_kernel::{Codec, Digest, DurationMs, NetworkId, Reason, TimeMs, TransactionId};
+use tallystick_ledger::lookup::Lookup;
 use tallystick_proofs::acknowledgement::{AcknowledgementCertificate, batch_root, statement};
 use tallystick_proofs::genesis::ValidatorSet;
 use tallystick_proofs::header::Entry;
@@ -36,7 +37,7 @@ pub struct Acknowledgements {
     by_age: BTreeMap<u64, Digest>,
     /// Entries that are in no batch, and shall be.
     loose: BTreeSet<Entry>,
-    acknowledged: BTreeMap<TransactionId, Arc<Batch>>,
+    acknowledged: Lookup<TransactionId, Arc<Batch>>,
 }
 
 struct Batch {
@@ -68,7 +69,7 @@ impl Acknowledgements {
             batches: BTreeMap::new(),
             by_age: BTreeMap::new(),
             loose: BTreeSet::new(),
-            acknowledged: BTreeMap::new(),
+            acknowledged: Lookup::default(),
         }
     }
 
@@ -80,7 +81,7 @@ impl Acknowledgements {
         let before = std::mem::replace(self, Acknowledgements::new(validators, place));
         self.loosen(before.loose);
         self.loosen(before.batches.into_values().flat_map(|batch| batch.entries));
-        for batch in before.acknowledged.values() {
+        for batch in before.acknowledged.sorted().into_iter().map(|(_, batch)| batch) {
             self.loosen(batch.entries.iter().copied());
         }
     }
@@ -172,7 +173,7 @@ impl Acknowledgements {
             }
         }
         let acknowledged = &self.acknowledged;
-        self.loose.retain(|entry| waits(entry) && !acknowledged.contains_key(&entry.id));
+        self.loose.retain(|entry| waits(entry) && !acknowledged.contains(&entry.id));
         let entries: Vec<Entry> = self.loose.iter().take(LOOSE_AT_ONCE).copied().collect();
         for entry in &entries {
             self.loose.remove(entry);
@@ -185,7 +186,7 @@ impl Acknowledgements {
 
     /// Whether a quorum has stored the transaction.
     pub fn is_acknowledged(&self, id: &TransactionId) -> bool {
-        self.acknowledged.contains_key(id)
+        self.acknowledged.contains(id)
     }
 
     /// The certificate of a transaction that still waits.

@@ -12,6 +12,24 @@ use zeroize::Zeroizing;
 
 use crate::prune::Retention;
 
+/// When a proposer makes a block of what waits here: as soon as one of these holds, and the block
+/// before it is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preset {
+    /// So many transactions wait that no block before it holds.
+    pub entries: usize,
+    /// So many bytes of them.
+    pub bytes: usize,
+    /// So long after the block before it; zero for no other condition than that this is decided.
+    pub interval: DurationMs,
+}
+
+impl Default for Preset {
+    fn default() -> Self {
+        Preset { entries: 2048, bytes: 1 << 20, interval: DurationMs(40) }
+    }
+}
+
 /// The configuration of one validator.
 pub struct NodeConfig {
     /// The network's genesis file, checked.
@@ -33,6 +51,8 @@ pub struct NodeConfig {
     pub rules: Rules,
     /// How long blocks and transactions are kept.
     pub retention: Retention,
+    /// When this node makes a block.
+    pub preset: Preset,
 }
 
 /// Messages a second that a peer may send on one channel. Mailboxes are allocated for

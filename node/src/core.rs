@@ -4,7 +4,7 @@
 //! transaction is marked pending exactly while it is in `stored` or being written; all effects of a block are one commit; after a commit
 //! that failed nothing is proposed, judged, stored or stated any more.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tallystick_crypto::{PublicKey, Signature};
@@ -17,6 +17,7 @@ use tallystick_proofs::transaction::Transaction;
 
 use crate::acknowledgements::{Acknowledgements, Due};
 use crate::archive;
+use crate::config::Preset;
 use crate::keys;
 use crate::kv::{Kv, LedgerView};
 use crate::members::Members;
@@ -72,6 +73,7 @@ pub struct Core {
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) network: NetworkId,
     pub(crate) rules: Rules,
+    pub(crate) preset: Preset,
     /// This node's key.
     pub(crate) own: PublicKey,
     pub(crate) state: State,
@@ -87,9 +89,9 @@ pub struct Core {
     /// The number of the next commit that stores something.
     pub(crate) next_group: u64,
     /// Being written.
-    storing: BTreeSet<Entry>,
+    storing: HashSet<Entry>,
     /// What has ended, and with the block of which height, while that is being written.
-    pub(crate) ending: BTreeMap<TransactionId, u64>,
+    pub(crate) ending: HashMap<TransactionId, u64>,
     invalid: BTreeMap<Entry, Reason>,
     pub(crate) ancestors: BTreeMap<(u64, [u8; 32]), Arc<Ancestor>>,
     /// The last checkpoints, the newest last, of which a snapshot can be made.
@@ -129,6 +131,7 @@ impl Core {
             network: genesis.network(),
             genesis,
             rules,
+            preset: Preset::default(),
             kept_sets: 1,
             own,
             tip,
@@ -138,8 +141,8 @@ impl Core {
             acknowledgements,
             stored: Stored::default(),
             next_group: 0,
-            storing: BTreeSet::new(),
-            ending: BTreeMap::new(),
+            storing: HashSet::new(),
+            ending: HashMap::new(),
             invalid: BTreeMap::new(),
             ancestors: BTreeMap::new(),
             checkpoints: VecDeque::new(),
@@ -151,12 +154,22 @@ impl Core {
         Ok(core)
     }
 
+    /// The same, with another condition for making a block.
+    pub fn with_preset(self, preset: Preset) -> Core {
+        Core { preset, ..self }
+    }
+
     /// Reads everything anew from storage, after a snapshot was taken over.
     pub(crate) fn reopen(&mut self, now: TimeMs) -> Result<(), Reason> {
         let (genesis, kv) = (Arc::clone(&self.genesis), Arc::clone(&self.kv));
         let storing = std::mem::take(&mut self.storing);
-        let next_group = self.next_group;
-        *self = Core { storing, next_group, ..Core::open(genesis, kv, self.rules, self.own, now)? };
+        let (next_group, preset) = (self.next_group, self.preset);
+        *self = Core {
+            storing,
+            next_group,
+            preset,
+            ..Core::open(genesis, kv, self.rules, self.own, now)?
+        };
         Ok(())
     }
 

@@ -48,6 +48,7 @@ pub fn run(config: NodeConfig) -> Result<Running, Reason> {
         rules: config.rules,
         verifiers: std::thread::available_parallelism().map_or(1, usize::from),
         retention: config.retention,
+        preset: config.preset,
         failure: Failure::end_process(),
     };
     let validator = Validator::open(setup, kv, crate::handle::system_time())?;

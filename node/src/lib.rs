@@ -60,7 +60,7 @@ pub mod vote;
 pub mod window;
 pub mod workers;
 
-pub use config::NodeConfig;
+pub use config::{NodeConfig, Preset};
 #[cfg(feature = "process")]
 pub use engine::{Running, run};
 pub use handle::{Balance, NetworkStatus, NodeHandle, SubmissionOutcome, TransactionStatus};

@@ -9,8 +9,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use tallystick_crypto::PublicKey;
-use tallystick_kernel::{AccountId, TimeMs, TransactionId};
+use tallystick_kernel::{AccountId, Digest, TimeMs, TransactionId};
 use tallystick_ledger::claims::{Claim, claims};
+use tallystick_ledger::deadlines::Deadlines;
+use tallystick_ledger::lookup::Lookup;
 use tallystick_proofs::header::Entry;
 use tallystick_proofs::transaction::Transaction;
 
@@ -29,6 +31,7 @@ pub const UNPOOLED_PER_ACCOUNT_MAX: usize = 2048;
 const LOWEST: Entry = Entry { id: TransactionId([0; 32]), witness_hash: [0; 32] };
 
 struct One {
+    witness_hash: Digest,
     transaction: Arc<Transaction>,
     bytes: usize,
     /// Those that one commit wrote.
@@ -40,8 +43,10 @@ struct One {
 /// What is stored.
 #[derive(Default)]
 pub struct Stored {
-    all: BTreeMap<Entry, One>,
-    by_time: BTreeSet<(TimeMs, Entry)>,
+    /// All witnesses of each id.
+    all: Lookup<TransactionId, Vec<One>>,
+    count: usize,
+    by_time: Deadlines<Entry>,
     bytes: usize,
     /// How many of each group are here.
     groups: BTreeMap<u64, usize>,
@@ -57,17 +62,27 @@ pub struct Stored {
 impl Stored {
     /// Whether it is here.
     pub fn contains(&self, entry: &Entry) -> bool {
-        self.all.contains_key(entry)
+        self.find(entry).is_some()
     }
 
     /// The transaction, if it is here.
     pub fn get(&self, entry: &Entry) -> Option<&Arc<Transaction>> {
-        self.all.get(entry).map(|one| &one.transaction)
+        self.find(entry).map(|one| &one.transaction)
+    }
+
+    fn find(&self, entry: &Entry) -> Option<&One> {
+        let witnesses = self.all.get(&entry.id)?;
+        witnesses.iter().find(|one| one.witness_hash == entry.witness_hash)
+    }
+
+    /// The bytes of all.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether so many more with so many bytes have room.
     pub fn has_room(&self, more: usize, bytes: usize) -> bool {
-        self.all.len().saturating_add(more) <= STORED_MAX
+        self.count.saturating_add(more) <= STORED_MAX
             && self.bytes.saturating_add(bytes) <= STORED_BYTES_MAX
     }
 
@@ -107,7 +122,7 @@ impl Stored {
         unpooled_for: Option<PublicKey>,
     ) {
         debug_assert!(!self.contains(&entry), "what is here is not stored again");
-        self.by_time.insert((transaction.body.valid_until, entry));
+        self.by_time.insert(transaction.body.valid_until, entry);
         self.bytes += bytes;
         *self.groups.entry(group).or_default() += 1;
         if let Some(peer) = unpooled_for {
@@ -117,14 +132,26 @@ impl Stored {
             self.by_claim.extend(claims(&transaction.body).map(|claim| (claim, entry)));
             self.unpooled.insert(entry);
         }
-        self.all.insert(entry, One { transaction, bytes, group, unpooled_for });
+        let witness_hash = entry.witness_hash;
+        let one = One { witness_hash, transaction, bytes, group, unpooled_for };
+        match self.all.get_mut(&entry.id) {
+            Some(witnesses) => witnesses.push(one),
+            None => drop(self.all.insert(entry.id, vec![one])),
+        }
+        self.count += 1;
     }
 
     /// Lets one go; gives its group when nothing of that is here any more.
     pub fn remove(&mut self, entry: &Entry) -> Option<u64> {
         self.admitted(entry);
-        let one = self.all.remove(entry)?;
-        self.by_time.remove(&(one.transaction.body.valid_until, *entry));
+        let witnesses = self.all.get_mut(&entry.id)?;
+        let place = witnesses.iter().position(|one| one.witness_hash == entry.witness_hash)?;
+        let one = witnesses.swap_remove(place);
+        if witnesses.is_empty() {
+            self.all.remove(&entry.id);
+        }
+        self.count -= 1;
+        self.by_time.remove(one.transaction.body.valid_until, entry);
         self.bytes -= one.bytes;
         let left = self.groups.get_mut(&one.group)?;
         *left -= 1;
@@ -134,7 +161,9 @@ impl Stored {
 
     /// Notes that one was admitted after all.
     pub fn admitted(&mut self, entry: &Entry) {
-        let Some(one) = self.all.get_mut(entry) else { return };
+        let witnesses = self.all.get_mut(&entry.id).into_iter().flatten();
+        let found = witnesses.into_iter().find(|one| one.witness_hash == entry.witness_hash);
+        let Some(one) = found else { return };
         let Some(peer) = one.unpooled_for.take() else { return };
         let (bytes, body) = (one.bytes, &one.transaction.body);
         self.unpooled.remove(entry);
@@ -165,17 +194,18 @@ impl Stored {
         found.filter_map(|entry| Some((entry, Arc::clone(self.get(&entry)?)))).collect()
     }
 
-    /// All witnesses under which an id is here.
+    /// All witnesses under which an id is here, in order.
     pub fn of_id(&self, id: &TransactionId) -> Vec<Entry> {
-        let from = Entry { id: *id, ..LOWEST };
-        let same = self.all.range(from..).map(|(entry, _)| *entry);
-        same.take_while(|entry| entry.id == *id).collect()
+        let witnesses = self.all.get(id).into_iter().flatten();
+        let mut entries: Vec<Entry> =
+            witnesses.map(|one| Entry { id: *id, witness_hash: one.witness_hash }).collect();
+        entries.sort_unstable();
+        entries
     }
 
     /// What no block of this time or later can hold.
     pub fn past(&self, block_time: TimeMs) -> Vec<Entry> {
-        let past = self.by_time.iter().take_while(|(valid_until, _)| *valid_until <= block_time);
-        past.map(|(_, entry)| *entry).collect()
+        self.by_time.due(block_time)
     }
 }
 

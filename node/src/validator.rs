@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 
 use crate::application::{Application, now};
 use crate::block::Block;
+use crate::config::Preset;
 use crate::consensus::{Consensus, Judge};
 use crate::core::Core;
 use crate::counted::{Counted, SentBytes};
@@ -128,6 +129,8 @@ pub struct Setup {
     pub verifiers: usize,
     /// How long blocks and transactions are kept.
     pub retention: Retention,
+    /// When it makes a block.
+    pub preset: Preset,
     /// What is done when it cannot go on.
     pub failure: Failure,
 }
@@ -152,6 +155,7 @@ impl Validator {
             return Err(Reason::SignerUnknown);
         }
         let core = Core::open(Arc::clone(&setup.genesis), kv, setup.rules, public, time)?;
+        let core = core.with_preset(setup.preset);
         let shared = Arc::new(Shared::new(core, setup.failure.clone()));
         let stop = Arc::new(Notify::new());
         let handle = NodeHandle { shared: Arc::clone(&shared), stop };

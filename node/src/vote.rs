@@ -10,11 +10,12 @@ use tallystick_proofs::transaction::Transaction;
 use crate::block::Block;
 use crate::core::Core;
 
-/// The shortest time between a block and its parent: what arrives meanwhile goes along.
-pub const GATHERING: DurationMs = DurationMs(40);
-
-/// The same for the first block of an epoch: the others must have entered it to hear of it.
+/// The shortest time between the first block of an epoch and its parent: the others must have
+/// entered it to hear of it.
 const ENTERING: DurationMs = DurationMs(300);
+
+/// How long a proposer waits at least to look again when nothing of what waits fits.
+const LOOK_AGAIN: DurationMs = DurationMs(10);
 
 /// What a proposer should do now.
 #[derive(Debug)]
@@ -46,7 +47,11 @@ impl Core {
         };
         let parameters = &self.genesis.parameters;
         let begins = parameters.epoch_of(parent.height + 1) > parent.epoch;
-        let earliest = parent.time.after(if begins { ENTERING } else { GATHERING });
+        let earliest = match begins {
+            true => parent.time.after(ENTERING),
+            false if self.is_enough(&ancestors) => parent.time,
+            false => parent.time.after(self.preset.interval),
+        };
         let idle_until = parent.time.after(self.genesis.parameters.idle_interval);
         let busy = !self.pool.is_empty()
             || self.state.has_results(parent.executed_height, self.state.height());
@@ -61,9 +66,18 @@ impl Core {
         let (header, entries) = build(&self.state, &self.pool, &context)?;
         if entries.is_empty() && !self.has_reason(&header, parent, now) {
             // What waits cannot go into a block on these ancestors.
-            return Ok(Proposal::Wait(GATHERING));
+            return Ok(Proposal::Wait(self.preset.interval.max(LOOK_AGAIN)));
         }
         Ok(Proposal::Block(Box::new(Block { header, entries })))
+    }
+
+    /// Whether so much waits beside what the ancestors hold that a block is made at once.
+    fn is_enough(&self, ancestors: &[Arc<Ancestor>]) -> bool {
+        let held: usize = ancestors.iter().map(|ancestor| ancestor.ids.len()).sum();
+        let waiting = self.pool.len().saturating_sub(held);
+        // In flight or not, one is about as long as another.
+        let bytes = self.stored.bytes() / self.pool.len().max(1) * waiting;
+        waiting >= self.preset.entries || (waiting > 0 && bytes >= self.preset.bytes)
     }
 
     /// Judges `chain[0]`, proposed by the validator at `proposer` on `chain[1..]`.
@@ -94,14 +108,14 @@ impl Core {
     fn ancestors_of(
         &mut self,
         chain: &[Arc<Block>],
-    ) -> Result<Result<Vec<Ancestor>, Vec<Entry>>, Reason> {
+    ) -> Result<Result<Vec<Arc<Ancestor>>, Vec<Entry>>, Reason> {
         let head = self.state.height();
         self.ancestors.retain(|(height, _), _| *height > head);
         let mut ancestors = Vec::new();
         for block in chain.iter().filter(|block| block.header.height > head) {
             let key = (block.header.height, block.header.id().0);
             if let Some(known) = self.ancestors.get(&key) {
-                ancestors.push(Ancestor::clone(known));
+                ancestors.push(Arc::clone(known));
                 continue;
             }
             let missing = self.missing(&block.entries)?;
@@ -110,8 +124,8 @@ impl Core {
             }
             let transactions = self.transactions(&block.entries)?;
             let listed = block.entries.iter().zip(transactions.iter().map(Arc::as_ref));
-            let ancestor = Ancestor::new(block.header.height, listed);
-            self.ancestors.insert(key, Arc::new(ancestor.clone()));
+            let ancestor = Arc::new(Ancestor::new(block.header.height, listed));
+            self.ancestors.insert(key, Arc::clone(&ancestor));
             ancestors.push(ancestor);
         }
         Ok(Ok(ancestors))

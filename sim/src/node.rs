@@ -6,6 +6,7 @@ use commonware_p2p::simulated::Oracle;
 use commonware_runtime::{Spawner as _, Supervisor as _, deterministic};
 use tallystick_kernel::{DurationMs, Reason, TimeMs};
 use tallystick_ledger::Rules;
+use tallystick_node::Preset;
 use tallystick_node::failure::Failure;
 use tallystick_node::kv::Kv;
 use tallystick_node::validator::{Channels, Ended, Setup, Validator};
@@ -52,6 +53,7 @@ pub fn start(context: &deterministic::Context, world: &Arc<World>, post: &Post, 
         rules,
         verifiers: 2,
         retention: world.scenario.retention,
+        preset: Preset::default(),
         failure: failure(world, &port),
     };
     let shown = skew.shown(world.time()).duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

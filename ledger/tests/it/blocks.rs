@@ -27,7 +27,7 @@ fn right(world: &World, transactions: &[Transaction]) -> (Header, Vec<Entry>) {
 
 struct Judge<'j> {
     parent: &'j Header,
-    ancestors: &'j [Ancestor],
+    ancestors: &'j [Arc<Ancestor>],
     now: TimeMs,
     transactions: &'j [Transaction],
 }
@@ -179,7 +179,7 @@ fn a_voter_waits_for_bodies_execution_ancestors_and_time() {
         judge(&[]).verdict(&behind, &less, &entries),
         Verdict::Wait(Waiting::Ancestor(behind.height() + 1))
     );
-    let ancestor = [Ancestor::new(behind.height() + 1, [])];
+    let ancestor = [Arc::new(Ancestor::new(behind.height() + 1, []))];
     assert_eq!(judge(&ancestor).verdict(&behind, &less, &entries), Verdict::Valid);
 }
 

@@ -55,12 +55,13 @@ impl Chain {
         self.ahead.last().map_or_else(|| self.world.parent.clone(), |(header, _)| header.clone())
     }
 
-    fn ancestors(&self) -> Vec<Ancestor> {
+    fn ancestors(&self) -> Vec<Arc<Ancestor>> {
         self.ahead
             .iter()
             .map(|(header, transactions)| {
                 let listed = listed(transactions);
-                Ancestor::new(header.height, listed.iter().map(|(entry, one)| (entry, *one)))
+                let listed = listed.iter().map(|(entry, one)| (entry, *one));
+                Arc::new(Ancestor::new(header.height, listed))
             })
             .collect()
     }
@@ -85,15 +86,15 @@ impl Chain {
         })
     }
 
-    fn executed_ancestors(&self, state: &State) -> Vec<Ancestor> {
+    fn executed_ancestors(&self, state: &State) -> Vec<Arc<Ancestor>> {
         (state.height() + 1..=self.world.state.height())
             .map(|height| {
                 let record = self.world.state.recent(height).unwrap();
-                Ancestor {
+                Arc::new(Ancestor {
                     height,
                     ids: record.results.iter().map(|result| result.id).collect(),
                     claims: record.claims.iter().copied().collect(),
-                }
+                })
             })
             .collect()
     }

@@ -199,7 +199,7 @@ fn selection_goes_by_arrival_and_leaves_out_what_ancestors_hold_or_claim() {
     let rival = world.sign(alice, remit(shop, 20, &reserves[..1], &[]), &[ALICE]);
     let height = world.state.height() + 1;
     let held = [(&entries[0], &waiting[0]), (&entry_of(&rival), &rival)];
-    let ancestor = Ancestor::new(height, held);
+    let ancestor = Arc::new(Ancestor::new(height, held));
     let rest = pool.select(&world.state, core::slice::from_ref(&ancestor), world.now, 9);
     assert_eq!(rest, entries[2..]);
     let late = waiting[0].body.valid_until;

@@ -11,7 +11,7 @@ use tallystick_kernel::{
 };
 use tallystick_ledger::Rules;
 use tallystick_node::{
-    NodeConfig, NodeHandle, Retention, Running, SubmissionOutcome, TransactionStatus, run,
+    NodeConfig, NodeHandle, Preset, Retention, Running, SubmissionOutcome, TransactionStatus, run,
 };
 use tallystick_proofs::action::Action;
 use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Governance, Parameters, ValidatorSet};
@@ -117,6 +117,7 @@ impl Cluster {
             worker_threads: 1,
             rules: self.rules[place],
             retention: Retention::Everything,
+            preset: Preset::default(),
         };
         self.nodes[place] = Some(run(config).unwrap());
     }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use tallystick_kernel::DurationMs;
 use tallystick_ledger::Admitted;
+use tallystick_node::Preset;
 use tallystick_node::core::Source;
 use tallystick_node::keys;
 use tallystick_node::verification::{Named, Verified};
+use tallystick_node::vote::Proposal;
 use tallystick_proofs::header::Entry;
 
 use crate::history::{History, open, state};
@@ -62,6 +64,34 @@ fn a_list_goes_with_the_last_of_what_it_names_and_until_then_a_restart_takes_up_
     history.core = open(&history.kv, history.now).unwrap();
     history.grow(2);
     assert_eq!(lists(&history), 0, "what has expired waits no more");
+}
+
+#[test]
+fn a_block_is_made_when_enough_waits_in_number_or_bytes_or_after_the_interval_and_not_before() {
+    let rare = Preset { entries: 3, bytes: 1 << 20, interval: DurationMs(500) };
+    let waits = |preset, mints: usize, later| {
+        let mut history = History::new();
+        history.core = history.core.with_preset(preset);
+        (0..mints).for_each(|_| history.store(1));
+        let parent = Arc::new(history.tip.clone());
+        let now = history.now.after(DurationMs(later));
+        match history.core.propose(&[parent], 0, now).unwrap() {
+            Proposal::Wait(limit) => Some(limit.0),
+            Proposal::Block(block) => {
+                assert_eq!(block.entries.len(), mints);
+                None
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(waits(rare, 1, 0), Some(500));
+    assert_eq!(waits(rare, 2, 200), Some(300));
+    assert_eq!(waits(rare, 1, 500), None, "the interval is over");
+    assert_eq!(waits(rare, 3, 0), None, "so many wait");
+    assert_eq!(waits(Preset { bytes: 200, ..rare }, 1, 0), None, "so many bytes wait");
+    assert_eq!(waits(Preset { bytes: 200, ..rare }, 0, 0), Some(500), "no bytes wait");
+    let at_once = Preset { interval: DurationMs(0), ..rare };
+    assert_eq!(waits(at_once, 1, 0), None, "the block before is decided");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tallystick_crypto::PublicKey;
 use tallystick_kernel::{DurationMs, Reason};
 use tallystick_ledger::Rules;
-use tallystick_node::{NodeHandle, Retention, Running, snapshot_file};
+use tallystick_node::{NodeHandle, Preset, Retention, Running, snapshot_file};
 use zeroize::Zeroizing;
 
 use super::pages::{Frame, for_browsers};
@@ -58,15 +58,39 @@ pub struct NodeConfig {
     /// when it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_minutes: Option<u32>,
+    /// When it makes a block; left out for what suits most networks.
+    pub pre_block: Option<PreBlock>,
 }
 
 impl NodeConfig {
+    fn preset(&self) -> Preset {
+        let given = self.pre_block.unwrap_or_default();
+        let preset = Preset::default();
+        Preset {
+            entries: given.entries.map_or(preset.entries, |entries| entries as usize),
+            bytes: given.bytes.map_or(preset.bytes, |bytes| bytes as usize),
+            interval: given.interval_ms.map_or(preset.interval, |ms| DurationMs(u64::from(ms))),
+        }
+    }
+
     fn retention(&self) -> Retention {
         let days = self.retention_days.map(u64::from);
         days.map_or(Retention::Everything, |days| {
             Retention::Time(DurationMs::minutes(days * 24 * 60))
         })
     }
+}
+
+/// When a node makes a block: as soon as one of these holds, and the block before it is decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreBlock {
+    /// So many transactions wait.
+    pub entries: Option<u32>,
+    /// So many bytes of them wait.
+    pub bytes: Option<u32>,
+    /// So long after the block before; zero to wait for nothing but that.
+    pub interval_ms: Option<u16>,
 }
 
 /// Where a validator listens for others.
@@ -156,6 +180,7 @@ fn start(
         worker_threads: WORKER_THREADS,
         rules: Rules::default(),
         retention: config.retention(),
+        preset: config.preset(),
     });
     started.map_err(|reason| {
         Failure::new(reason).cause(format!("starting the engine on {}", config.listen_peers))
@@ -192,6 +217,7 @@ pub fn plan(folder: &Path, network: &Network, index: usize) -> Result<Role, Fail
         console: shape.pages(),
         retention_days: None,
         snapshot_minutes: None,
+        pre_block: None,
     };
     Ok(Role {
         name: node_name(index),

@@ -11,7 +11,7 @@ use tallystick_kernel::{
     AccountId, Codec as _, CurrencyCode, DurationMs, Reason, Salt, TransactionId,
 };
 use tallystick_ledger::Rules;
-use tallystick_node::{NodeConfig, NodeHandle, Retention, Running, TransactionStatus};
+use tallystick_node::{NodeConfig, NodeHandle, Preset, Retention, Running, TransactionStatus};
 use tallystick_proofs::action::Action;
 use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
 use tallystick_proofs::owners::Owners;
@@ -35,7 +35,11 @@ pub struct BenchNetwork {
 
 impl BenchNetwork {
     /// Starts `count` nodes with storage in `folder` and waits until they are ready.
-    pub async fn start(count: usize, folder: &Path) -> Result<BenchNetwork, Failure> {
+    pub async fn start(
+        count: usize,
+        folder: &Path,
+        preset: Preset,
+    ) -> Result<BenchNetwork, Failure> {
         let currency = CurrencyCode::new("EUR")?;
         let seeds: Vec<Zeroizing<[u8; 32]>> =
             (0..count).map(|_| source::random().map(Zeroizing::new)).collect::<Result<_, _>>()?;
@@ -68,6 +72,7 @@ impl BenchNetwork {
                 worker_threads: 2,
                 rules: Rules::default(),
                 retention: Retention::Everything,
+                preset,
             })?);
         }
         let network = BenchNetwork { nodes, genesis, bank, currency, salt: AtomicU64::new(0) };
