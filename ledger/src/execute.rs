@@ -20,7 +20,7 @@ use crate::load::encode_head;
 use crate::receipts::encode_results;
 use crate::recent::{RECENT_HEIGHTS_MIN, Recent};
 use crate::remembered::{self, Place};
-use crate::stage::{Changes, Stage, Writes};
+use crate::stage::{Changes, Lane, Stage, Writes};
 use crate::state::{Head, State};
 use crate::state_key::{self, StateChange};
 use crate::workers::Workers;
@@ -83,15 +83,15 @@ pub fn execute_with(
         done[group].get_or_init(|| run_lane(state, header, transactions, &groups[group]));
     });
     let mut failures = vec![Some(Reason::AlreadyExecuted); transactions.len()];
-    let mut writes = Vec::with_capacity(groups.len());
+    let mut written = Vec::with_capacity(groups.len());
     for (group, done) in groups.iter().zip(done) {
         let Some(done) = done.into_inner() else { unreachable!("workers do every part") };
         group.iter().zip(done.failures).for_each(|(place, failure)| failures[*place] = failure);
-        writes.push(done.writes);
+        written.push(done.lane);
     }
     let mut changes = Changes::new();
-    let writes = Writes::join(state, writes);
-    state.commit(writes, &mut changes);
+    let lane = Lane::join(state, written);
+    state.commit(lane, &mut changes);
     let mut results = Vec::with_capacity(transactions.len());
     let mut places = Vec::with_capacity(transactions.len());
     for (index, (entry, transaction)) in transactions.iter().enumerate() {
@@ -117,7 +117,7 @@ pub fn would_fail(
 /// What became of one lane: a result for each of its transactions.
 struct Done {
     failures: Vec<Option<Reason>>,
-    writes: Writes,
+    lane: Lane,
 }
 
 /// The transactions that are run: others have an id that was executed, here or before.
@@ -136,15 +136,15 @@ fn run_lane(
     transactions: &[(Entry, &Transaction)],
     places: &[usize],
 ) -> Done {
-    let mut done = Done { failures: Vec::with_capacity(places.len()), writes: Writes::default() };
+    let mut done = Done { failures: Vec::with_capacity(places.len()), lane: Lane::default() };
     for place in places {
         let (entry, transaction) = &transactions[*place];
-        let mut stage = Stage::new(state, entry.id, header.height, header.time).after(&done.writes);
+        let mut stage = Stage::new(state, entry.id, header.height, header.time).after(&done.lane);
         let applied = actions::apply(&mut stage, &entry.id, transaction);
         let writes = stage.finish();
         done.failures.push(applied.err());
         if applied.is_ok() {
-            done.writes.append(writes);
+            done.lane.append(writes);
         }
     }
     done
@@ -160,8 +160,9 @@ fn run(
     if state.executed.contains(id) {
         return Err(Reason::AlreadyExecuted);
     }
-    let writes = stage(state, header.height, header.time, id, transaction)?;
-    state.commit(writes, changes);
+    let mut lane = Lane::default();
+    lane.append(stage(state, header.height, header.time, id, transaction)?);
+    state.commit(lane, changes);
     Ok(())
 }
 

@@ -47,6 +47,13 @@ impl<K: Eq + Hash + Ord, V> Lookup<K, V> {
     }
 
     /// All of them, in the order of the keys.
+    pub fn into_sorted(self) -> Vec<(K, V)> {
+        let mut all: Vec<(K, V)> = self.0.into_iter().collect();
+        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        all
+    }
+
+    /// The same, to look at.
     pub fn sorted(&self) -> Vec<(&K, &V)> {
         let mut all: Vec<(&K, &V)> = self.0.iter().collect();
         all.sort_unstable_by_key(|(key, _)| *key);
@@ -88,5 +95,6 @@ mod tests {
         assert!(lookup.sorted().is_sorted());
         let set: Lookup<u8> = [2, 1, 2].into_iter().collect();
         assert_eq!(set.sorted(), [(&1, &()), (&2, &())]);
+        assert_eq!(set.into_sorted(), [(1, ()), (2, ())]);
     }
 }

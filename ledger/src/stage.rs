@@ -13,6 +13,7 @@ use crate::checkpoint::Place;
 use crate::conservation::Totals;
 use crate::entry::{Account, Currency, Reserve};
 use crate::governance::{DecidedSet, Governance};
+use crate::lookup::Lookup;
 use crate::state::{Chain, State};
 use crate::state_key;
 
@@ -23,20 +24,34 @@ pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 pub(crate) struct Stage<'s> {
     state: &'s State,
     /// What transactions before this one wrote that the state does not have yet.
-    before: Option<&'s Writes>,
+    before: Option<&'s Lane>,
     id: TransactionId,
     height: u64,
     time: TimeMs,
     writes: Writes,
 }
 
-/// What a transaction that succeeded writes, or several one after another.
+/// What a transaction that succeeded writes, in the order of its writes: few things, of which the
+/// last write stands.
 #[derive(Debug, Default)]
 pub(crate) struct Writes {
+    accounts: Vec<(AccountId, Account)>,
+    /// Each once.
+    balances: Vec<((AccountId, CurrencyCode), Amount)>,
+    supplies: Vec<(CurrencyCode, Amount)>,
+    reserves: Vec<(ReserveId, Option<Reserve>)>,
+    references: Vec<(AccountId, Reference, TransactionId)>,
+    set: Option<(u64, DecidedSet)>,
+    rules: Option<(u64, u64)>,
+}
+
+/// What transactions wrote one after another.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
     accounts: BTreeMap<AccountId, Account>,
-    balances: BTreeMap<(AccountId, CurrencyCode), Amount>,
+    balances: Lookup<(AccountId, CurrencyCode), Amount>,
     supplies: BTreeMap<CurrencyCode, Amount>,
-    reserves: BTreeMap<ReserveId, Option<Reserve>>,
+    reserves: Lookup<ReserveId, Option<Reserve>>,
     references: Vec<(AccountId, Reference, TransactionId)>,
     set: Option<(u64, DecidedSet)>,
     rules: Option<(u64, u64)>,
@@ -49,7 +64,7 @@ impl<'s> Stage<'s> {
     }
 
     /// The same, on top of what transactions before it wrote.
-    pub(crate) fn after(self, before: &'s Writes) -> Stage<'s> {
+    pub(crate) fn after(self, before: &'s Lane) -> Stage<'s> {
         Stage { before: Some(before), ..self }
     }
 
@@ -116,7 +131,7 @@ impl<'s> Stage<'s> {
         amount: Amount,
     ) -> Result<(), Reason> {
         let after = self.free(account, currency).plus(amount)?;
-        self.writes.balances.insert((*account, *currency), after);
+        self.set_free((*account, *currency), after);
         Ok(())
     }
 
@@ -128,28 +143,28 @@ impl<'s> Stage<'s> {
         amount: Amount,
     ) -> Result<(), Reason> {
         let after = self.free(account, currency).minus(amount)?;
-        self.writes.balances.insert((*account, *currency), after);
+        self.set_free((*account, *currency), after);
         Ok(())
     }
 
     /// Sets how much of the currency exists.
     pub(crate) fn set_supply(&mut self, currency: &CurrencyCode, supply: Amount) {
-        self.writes.supplies.insert(*currency, supply);
+        self.writes.supplies.push((*currency, supply));
     }
 
     /// Opens an account; the id cannot be taken, for it comes from the transaction's.
     pub(crate) fn open_account(&mut self, id: AccountId, account: Account) {
-        self.writes.accounts.insert(id, account);
+        self.writes.accounts.push((id, account));
     }
 
     /// Writes a reserve: a new one, or one whose terms changed.
     pub(crate) fn put_reserve(&mut self, id: ReserveId, reserve: Reserve) {
-        self.writes.reserves.insert(id, Some(reserve));
+        self.writes.reserves.push((id, Some(reserve)));
     }
 
     /// Uses a reserve up.
     pub(crate) fn consume(&mut self, id: ReserveId) {
-        self.writes.reserves.insert(id, None);
+        self.writes.reserves.push((id, None));
     }
 
     /// Lets the payee find the transaction by the reference.
@@ -165,9 +180,18 @@ impl<'s> Stage<'s> {
 
     fn free(&self, account: &AccountId, currency: &CurrencyCode) -> Amount {
         let place = (*account, *currency);
-        let before = || self.before.and_then(|before| before.balances.get(&place));
-        let written = self.writes.balances.get(&place).or_else(before).copied();
-        written.unwrap_or_else(|| self.state.free(account, currency))
+        let before = || self.before.and_then(|before| before.balances.get(&place).copied());
+        let mut own = self.writes.balances.iter();
+        let written = own.find(|(written, _)| *written == place).map(|(_, amount)| *amount);
+        written.or_else(before).unwrap_or_else(|| self.state.free(account, currency))
+    }
+
+    fn set_free(&mut self, place: (AccountId, CurrencyCode), after: Amount) {
+        let mut own = self.writes.balances.iter_mut();
+        match own.find(|(written, _)| *written == place) {
+            Some((_, amount)) => *amount = after,
+            None => self.writes.balances.push((place, after)),
+        }
     }
 
     fn find_account(&self, id: &AccountId) -> Option<&'s Account> {
@@ -176,13 +200,17 @@ impl<'s> Stage<'s> {
     }
 }
 
-impl Writes {
+impl Lane {
     /// Takes over what the transaction after these wrote.
     pub(crate) fn append(&mut self, later: Writes) {
         self.accounts.extend(later.accounts);
-        self.balances.extend(later.balances);
+        for (place, amount) in later.balances {
+            self.balances.insert(place, amount);
+        }
         self.supplies.extend(later.supplies);
-        self.reserves.extend(later.reserves);
+        for (id, reserve) in later.reserves {
+            self.reserves.insert(id, reserve);
+        }
         self.references.extend(later.references);
         self.set = later.set.or(self.set.take());
         self.rules = later.rules.or(self.rules);
@@ -190,12 +218,24 @@ impl Writes {
 
     /// Puts together what lanes wrote, each on `state`: nothing but balances is written by two,
     /// and on those both have their effect.
-    pub(crate) fn join(state: &State, lanes: Vec<Writes>) -> Writes {
-        let mut joined = Writes::default();
+    pub(crate) fn join(state: &State, mut lanes: Vec<Lane>) -> Lane {
+        if lanes.len() == 1
+            && let Some(only) = lanes.pop()
+        {
+            return only;
+        }
+        let mut joined = Lane::default();
         let mut balances = Vec::new();
-        for mut lane in lanes {
-            balances.extend(core::mem::take(&mut lane.balances));
-            joined.append(lane);
+        for lane in lanes {
+            balances.extend(lane.balances.into_sorted());
+            joined.accounts.extend(lane.accounts);
+            joined.supplies.extend(lane.supplies);
+            for (id, reserve) in lane.reserves.into_sorted() {
+                joined.reserves.insert(id, reserve);
+            }
+            joined.references.extend(lane.references);
+            joined.set = lane.set.or(joined.set);
+            joined.rules = lane.rules.or(joined.rules);
         }
         balances.sort_unstable();
         for same in balances.chunk_by(|one, other| one.0 == other.0) {
@@ -222,35 +262,35 @@ fn sum_of_moves(before: Amount, lanes: &[((AccountId, CurrencyCode), Amount)]) -
 
 impl State {
     /// Takes over what successful transactions wrote.
-    pub(crate) fn commit(&mut self, writes: Writes, changes: &mut Changes) {
-        for (account, entry) in writes.accounts {
+    pub(crate) fn commit(&mut self, lane: Lane, changes: &mut Changes) {
+        for (account, entry) in lane.accounts {
             changes.insert(state_key::account(&account), Some(entry.to_bytes()));
             let before = self.accounts.insert(account, entry);
             assert!(before.is_none(), "an account id is made once");
             self.note_change(Place::Account(account), before.as_ref());
         }
-        for ((account, currency), amount) in writes.balances {
+        for ((account, currency), amount) in lane.balances.into_sorted() {
             self.write_balance(account, currency, amount, changes);
         }
-        for (code, supply) in writes.supplies {
+        for (code, supply) in lane.supplies {
             let Some(before) = self.currencies.get(&code).copied() else { continue };
             let after = Currency { supply, ..before };
             changes.insert(state_key::currency(&code), Some(after.to_bytes()));
             self.currencies.insert(code, after);
             self.note_change(Place::Currency(code), Some(&before));
         }
-        for (reserve, entry) in writes.reserves {
+        for (reserve, entry) in lane.reserves.into_sorted() {
             self.write_reserve(reserve, entry, changes);
         }
-        for (payee, reference, id) in writes.references {
+        for (payee, reference, id) in lane.references {
             changes.insert(state_key::reference(&payee, &reference, &id), Some(Vec::new()));
         }
-        if let Some((epoch, set)) = writes.set {
+        if let Some((epoch, set)) = lane.set {
             changes.insert(state_key::validators(epoch), Some(set.to_bytes()));
             let before = self.governance.sets.insert(epoch, set);
             self.note_change(Place::Validators(epoch), before.as_ref());
         }
-        if let Some((height, version)) = writes.rules {
+        if let Some((height, version)) = lane.rules {
             changes.insert(state_key::rules(height), Some(version.to_bytes()));
             let before = self.governance.rules.insert(height, version);
             self.note_change(Place::Rules(height), before.as_ref());
@@ -394,8 +434,9 @@ mod tests {
         let (mut state, account, currency) = state();
         let mut stage = Stage::new(&state, TransactionId([1; 32]), 1, TimeMs(1));
         stage.credit(&account, &currency, Amount::new(5).unwrap()).unwrap();
-        let writes = stage.finish();
-        state.commit(writes, &mut Changes::new());
+        let mut lane = Lane::default();
+        lane.append(stage.finish());
+        state.commit(lane, &mut Changes::new());
         assert_eq!(state.check_totals(), Err(Reason::NotConserved));
         assert_eq!(state.recount(), Err(Reason::NotConserved));
     }
