@@ -31,6 +31,8 @@ pub const WITNESS_BYTES_MAX: usize = 4 * 1024;
 pub const TRANSACTION_BYTES_MAX: usize = BODY_BYTES_MAX + WITNESS_BYTES_MAX + 16;
 /// Entries of one block.
 pub const BLOCK_ENTRIES_MAX: usize = 4096;
+/// Bytes of a block's transactions in all, each as it is encoded, body and witness.
+pub const BLOCK_TRANSACTION_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Validators of one network.
 pub const VALIDATORS_MAX: usize = 64;
 /// Currencies that a genesis file may name.
@@ -109,5 +111,6 @@ const _: () = {
     assert!(AUTHORIZATION_CODE_BUCKET.0 <= DEVICE_CODE_LIFE.0);
     // 34 bytes a reserve id and 80 a line, with room for the rest of the body.
     assert!(RESERVES_IN_MAX * 34 + LINES_MAX * 80 + RESERVES_OUT_MAX * 9 + 1024 < BODY_BYTES_MAX);
+    assert!(TRANSACTION_BYTES_MAX < BLOCK_TRANSACTION_BYTES_MAX);
     assert!(OWNER_KEYS_MAX * (36 + 68) + 64 < WITNESS_BYTES_MAX);
 };

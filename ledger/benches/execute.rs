@@ -9,7 +9,9 @@ use std::sync::Arc;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tallystick_crypto::SigningKey;
 use tallystick_crypto::batch::{SignedMessage, verify_batch};
-use tallystick_kernel::{AccountId, Amount, CurrencyCode, DurationMs, Reason, Salt, TimeMs};
+use tallystick_kernel::{
+    AccountId, Amount, Codec as _, CurrencyCode, DurationMs, Reason, Salt, TimeMs,
+};
 use tallystick_ledger::{
     BlockContext, Found, Pool, PoolLimits, Rules, State, Verdict, Workers, build, check,
     checkpoint, entry_of, execute, execute_with, genesis_header,
@@ -283,11 +285,12 @@ fn judging(
     chain: &Chain,
     remits: &[Transaction],
 ) {
-    let shared: Vec<_> = remits.iter().map(|one| (entry_of(one), Arc::new(one.clone()))).collect();
+    let sized = |one: &Transaction| (entry_of(one), Arc::new(one.clone()), one.to_bytes().len());
+    let shared: Vec<_> = remits.iter().map(sized).collect();
     let fill = || {
         let mut pool = Pool::new(PoolLimits::default(), Rules::default());
-        for (entry, transaction) in &shared {
-            known(pool.admit(&chain.state, *entry, Arc::clone(transaction), START));
+        for (entry, transaction, bytes) in &shared {
+            known(pool.admit(&chain.state, *entry, Arc::clone(transaction), *bytes, START));
         }
         pool
     };
@@ -300,11 +303,16 @@ fn judging(
         rules: Rules::default(),
     };
     let pool = fill();
+    // All are of one length.
+    let remit_bytes = shared.first().map_or(0, |(.., bytes)| *bytes);
     let (header, entries) = known(build(&chain.state, &pool, &context));
     group.bench_function("judge remits", |bencher| {
         bencher.iter(|| {
             let find = |entry: &Entry| match pool.get(&entry.id) {
-                Some((_, transaction)) => Found::Verified(transaction),
+                Some((_, transaction)) => {
+                    let bytes = remit_bytes;
+                    Found::Verified { transaction, bytes }
+                }
                 None => Found::Missing,
             };
             let verdict = check(&chain.state, &context, &header, &entries, &find);

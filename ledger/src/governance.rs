@@ -55,6 +55,11 @@ impl Governance {
         in_force.map_or(0, |(_, version)| *version)
     }
 
+    /// Every version of the rules, by the height from which it is in force.
+    pub fn rules(&self) -> impl DoubleEndedIterator<Item = (u64, u64)> {
+        self.rules.iter().map(|(height, version)| (*height, *version))
+    }
+
     /// The last version decided and the height from which it is in force.
     pub fn last_rules(&self) -> (u64, u64) {
         self.rules.last_key_value().map_or((0, 0), |(height, version)| (*version, *height))

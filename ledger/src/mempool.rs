@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tallystick_kernel::limits::BLOCK_TRANSACTION_BYTES_MAX;
 use tallystick_kernel::{AccountId, Reason, ReserveId, TimeMs, TransactionId};
 use tallystick_proofs::header::Entry;
 use tallystick_proofs::transaction::{Body, Transaction};
@@ -65,6 +66,7 @@ pub struct Pool {
 struct Waiting {
     entry: Entry,
     transaction: Arc<Transaction>,
+    bytes: usize,
 }
 
 /// How a block names a transaction.
@@ -111,8 +113,9 @@ impl Pool {
         Some((waiting.entry, Arc::clone(&waiting.transaction)))
     }
 
-    /// The state-dependent part of the first verification. `entry` is [`entry_of`] the transaction,
-    /// whose form, network and signatures the caller has verified ([`Transaction::verify`]).
+    /// The state-dependent part of the first verification. `entry` is [`entry_of`] the transaction
+    /// and `bytes` the length of its canonical bytes; its form, network and signatures the caller
+    /// has verified ([`Transaction::verify`]).
     ///
     /// Returns, in this order: [`Reason::AlreadyExecuted`] (the first result is
     /// [`State::result`]), [`Reason::Expired`], [`Reason::ValidityTooLong`], what executing it now
@@ -124,6 +127,7 @@ impl Pool {
         state: &State,
         entry: Entry,
         transaction: Arc<Transaction>,
+        bytes: usize,
         now: TimeMs,
     ) -> Result<Admitted, Reason> {
         if self.contains(&entry.id) {
@@ -146,7 +150,7 @@ impl Pool {
         if of_account >= self.limits.account_entries_max {
             return Err(Reason::AccountQuota);
         }
-        self.insert(Waiting { entry, transaction });
+        self.insert(Waiting { entry, transaction, bytes });
         Ok(Admitted::New)
     }
 
@@ -163,7 +167,8 @@ impl Pool {
     }
 
     /// Picks entries in the order of arrival that may all be in one block of time `time` on top of
-    /// `ancestors`, at most `count_max`. The block reports the state's height as executed.
+    /// `ancestors`, at most `count_max` and no more bytes than a block may hold. The block reports
+    /// the state's height as executed.
     pub fn select(
         &self,
         state: &State,
@@ -172,16 +177,17 @@ impl Pool {
         count_max: usize,
     ) -> Vec<Entry> {
         let mut taken = Taken::by(state, ancestors);
-        let mut picked = Vec::new();
+        let (mut picked, mut sum) = (Vec::new(), 0);
         let free = self.waiting.iter().filter(|(place, _)| !self.held.contains(place));
-        for (_, Waiting { entry, transaction }) in free {
-            if picked.len() >= count_max {
+        for (_, Waiting { entry, transaction, bytes }) in free {
+            if picked.len() >= count_max || sum + bytes > BLOCK_TRANSACTION_BYTES_MAX {
                 break;
             }
             let free = check_time(&transaction.body, time)
                 .and_then(|()| taken.check_id(state, &entry.id))
                 .and_then(|()| self.take(&mut taken, state, transaction, time));
             if free.is_ok() {
+                sum += bytes;
                 picked.push(*entry);
             }
         }

@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use tallystick_kernel::limits::{BLOCK_SKEW, EXECUTION_LAG_MAX, VALIDITY_MAX};
+use tallystick_kernel::limits::{
+    BLOCK_SKEW, BLOCK_TRANSACTION_BYTES_MAX, EXECUTION_LAG_MAX, VALIDITY_MAX,
+};
 use tallystick_kernel::{DurationMs, Reason, TimeMs, TransactionId};
 use tallystick_proofs::header::{Entry, Header, entries_root};
 use tallystick_proofs::transaction::{Body, Transaction};
@@ -22,7 +24,12 @@ use crate::state::State;
 pub enum Found {
     /// The transaction with this id and witness; its form, its network and its signatures verify
     /// ([`Transaction::verify`]).
-    Verified(Arc<Transaction>),
+    Verified {
+        /// The transaction.
+        transaction: Arc<Transaction>,
+        /// The length of its canonical bytes.
+        bytes: usize,
+    },
     /// The bytes are here, and they do not verify.
     Invalid(Reason),
     /// Not here: it must be fetched.
@@ -58,8 +65,9 @@ pub enum Waiting {
 /// It first waits until all blocks of earlier epochs are executed: they say who the validators are
 /// and which rules are in force. Checks, in this order: the header's form against its parent
 /// ([`Reason::HeaderMismatch`], [`Reason::RulesMismatch`], [`Reason::ClockBehind`], [`Reason::TooLarge`], [`Reason::RootMismatch`],
-/// [`Reason::ValidatorSetMismatch`], [`Reason::EntryNotAllowed`], [`Reason::NamedTwice`]); then it
-/// may wait; then the roots ([`Reason::RootMismatch`]); then each entry in order: its bytes,
+/// [`Reason::ValidatorSetMismatch`], [`Reason::EntryNotAllowed`], [`Reason::NamedTwice`]); from
+/// version 3 of the rules on the bytes of its transactions ([`Reason::TooLarge`]); then it may wait;
+/// then the roots ([`Reason::RootMismatch`]); then each entry in order: its bytes,
 /// [`Reason::Expired`], [`Reason::ValidityTooLong`], [`Reason::AlreadyExecuted`], from version 2 of
 /// the rules on the reasons of [`check_authority`], [`Reason::ClaimTaken`], and the reasons of
 /// [`check_claims`].
@@ -79,6 +87,17 @@ pub fn check(
         Err(Stop::Wait(waiting)) => Verdict::Wait(waiting),
     }
 }
+
+/// Whether transactions of so many canonical bytes in all may be in a block with this header:
+/// [`Reason::TooLarge`]. More bodies only add to them, so that a block can be refused before all of
+/// its bodies are here; with all of them here each node comes to the same.
+fn check_bytes(header: &Header, bytes: usize) -> Result<(), Reason> {
+    let is_bounded = header.version >= BYTES_BOUNDED;
+    if is_bounded && bytes > BLOCK_TRANSACTION_BYTES_MAX { Err(Reason::TooLarge) } else { Ok(()) }
+}
+
+/// The first version of the rules by which [`check_bytes`] is judged.
+const BYTES_BOUNDED: u64 = 3;
 
 /// Why a judgement ended early.
 enum Stop {
@@ -106,7 +125,7 @@ fn judge(
     if let Some(known) = is_final(state, context, header) {
         return if known { Ok(()) } else { Err(Reason::HeaderMismatch.into()) };
     }
-    let transactions = gather(entries, bodies)?;
+    let transactions = gather(header, entries, bodies)?;
     if header.executed_height > state.height() {
         return Err(Stop::Wait(Waiting::Execution(header.executed_height)));
     }
@@ -194,17 +213,23 @@ fn is_final(state: &State, context: &BlockContext<'_>, header: &Header) -> Optio
 
 /// All transactions of the block, or what is missing.
 fn gather(
+    header: &Header,
     entries: &[Entry],
     bodies: &dyn Fn(&Entry) -> Found,
 ) -> Result<Vec<Arc<Transaction>>, Stop> {
     let (mut transactions, mut missing) = (Vec::with_capacity(entries.len()), Vec::new());
+    let mut sum: usize = 0;
     for entry in entries {
         match bodies(entry) {
-            Found::Verified(transaction) => transactions.push(transaction),
+            Found::Verified { transaction, bytes } => {
+                sum = sum.saturating_add(bytes);
+                transactions.push(transaction);
+            }
             Found::Invalid(reason) => return Err(Stop::Invalid(reason)),
             Found::Missing => missing.push(*entry),
         }
     }
+    check_bytes(header, sum)?;
     if missing.is_empty() { Ok(transactions) } else { Err(Stop::Wait(Waiting::Bodies(missing))) }
 }
 

@@ -43,7 +43,12 @@ pub type Delivery = (Arc<Block>, Exact);
 
 /// Passes final blocks on to the task that applies them.
 #[derive(Clone)]
-pub struct Deliveries(pub mpsc::UnboundedSender<Delivery>);
+pub struct Deliveries {
+    /// The node's state.
+    pub shared: Arc<Shared>,
+    /// To the task.
+    pub out: mpsc::UnboundedSender<Delivery>,
+}
 
 impl Application {
     /// On the shared state of a node that starts now.
@@ -155,6 +160,9 @@ impl<E: Clock + Send + Sync + 'static> ConsensusApplication<E> for Application {
             let limit = match verdict {
                 Ok(Verdict::Valid) => return true,
                 Ok(Verdict::Invalid(reason)) => {
+                    if let Some(block) = chain.first() {
+                        self.shared.refuse(&block.entries);
+                    }
                     let height = chain.first().map(|block| block.header.height);
                     tracing::warn!(height, proposer, code = reason.code(), "refused a block");
                     return false;
@@ -183,8 +191,9 @@ impl Reporter for Deliveries {
         if let Update::Block(block, acknowledgement) = update {
             // The engine delivers at most `max_pending_acks` blocks before it waits, so the queue
             // is bounded; a closed one means that the node stops.
+            self.shared.note_final(block.height().get());
             let delivery = (Arc::new(block.inner().clone()), acknowledgement);
-            if self.0.send(delivery).is_err() {
+            if self.out.send(delivery).is_err() {
                 return Feedback::Closed;
             }
         }

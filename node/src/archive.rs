@@ -30,6 +30,16 @@ pub fn transaction(kv: &dyn View, entry: &Entry) -> Result<Option<Transaction>, 
     read(kv, &keys::body(entry), TRANSACTION_BYTES_MAX)
 }
 
+/// A stored transaction with the length of its canonical bytes.
+pub(crate) fn sized_transaction(
+    kv: &dyn View,
+    entry: &Entry,
+) -> Result<Option<(Transaction, usize)>, Reason> {
+    let Some(bytes) = kv.get(&keys::body(entry))? else { return Ok(None) };
+    let transaction = Transaction::from_bytes(&bytes, TRANSACTION_BYTES_MAX);
+    transaction.map(|found| Some((found, bytes.len()))).map_err(|_| Reason::StorageCorrupt)
+}
+
 /// A final block that was executed here.
 pub fn block(kv: &dyn View, height: u64) -> Result<Option<Block>, Reason> {
     read(kv, &keys::block(height), BLOCK_BYTES_MAX)

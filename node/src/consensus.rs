@@ -144,7 +144,8 @@ impl<P: Peers> Consensus<P> {
         )
         .await;
         let (deliver, deliveries) = mpsc::unbounded_channel();
-        marshal.start(Deliveries(deliver), buffer, resolver);
+        let delivering = Deliveries { shared: Arc::clone(&self.shared), out: deliver };
+        marshal.start(delivering, buffer, resolver);
         self.apply(context, &mailbox, deliveries);
         let (clock, shared, finalized, retention) = (
             context.child("prune_clock"),

@@ -44,7 +44,7 @@ pub enum Source {
     /// within that node's quota.
     Peer(PublicKey),
     /// A validator, because a block lists it and this node asked: always stored, because what a
-    /// node has admitted must never keep it from voting.
+    /// node has admitted must never keep it from voting, for as long as a vote may need it.
     Vote,
 }
 
@@ -54,6 +54,8 @@ pub struct Storing {
     verified: Verified,
     group: u64,
     unpooled_for: Option<PublicKey>,
+    /// Whether nobody is told that it is here.
+    for_vote: bool,
 }
 
 /// What is to be written for transactions that were offered.
@@ -89,10 +91,10 @@ pub struct Core {
     /// The number of the next commit that stores something.
     pub(crate) next_group: u64,
     /// Being written.
-    storing: HashSet<Entry>,
+    pub(crate) storing: HashSet<Entry>,
     /// What has ended, and with the block of which height, while that is being written.
     pub(crate) ending: HashMap<TransactionId, u64>,
-    invalid: BTreeMap<Entry, Reason>,
+    pub(crate) invalid: BTreeMap<Entry, Reason>,
     pub(crate) ancestors: BTreeMap<(u64, [u8; 32]), Arc<Ancestor>>,
     /// The last checkpoints, the newest last, of which a snapshot can be made.
     pub(crate) checkpoints: VecDeque<Checkpoint>,
@@ -207,22 +209,30 @@ impl Core {
     ) -> Result<Admitted, Reason> {
         let Verified { entry, transaction, bytes } = verified;
         if self.stored.contains(entry) || self.storing.contains(entry) {
+            if source != Source::Vote {
+                self.promise(entry, intent);
+            }
             return Ok(Admitted::AlreadyHere);
         }
         if source != Source::Client && self.knows(entry) {
             // Executed meanwhile: its body is kept, and waits for nothing.
             return Ok(Admitted::AlreadyHere);
         }
-        let mut storing =
-            Storing { verified: verified.clone(), group: self.next_group, unpooled_for: None };
-        if source == Source::Vote {
+        if self.is_let_go(&entry.id) {
+            // It is just being let go of; afterwards it may come again.
+            return Err(Reason::PoolFull);
+        }
+        let (verified, group) = (verified.clone(), self.next_group);
+        let for_vote = source == Source::Vote;
+        let mut storing = Storing { verified, group, unpooled_for: None, for_vote };
+        if for_vote {
             storing.unpooled_for = Some(self.own);
             return Ok(self.will_store(storing, intent));
         }
         if !self.stored.has_room(self.storing.len() + 1, intent.bytes + bytes.len()) {
             return Err(Reason::PoolFull);
         }
-        match self.pool.admit(&self.state, *entry, Arc::clone(transaction), now) {
+        match self.pool.admit(&self.state, *entry, Arc::clone(transaction), bytes.len(), now) {
             Ok(Admitted::New) => {
                 self.pool.hold(&entry.id);
                 Ok(self.will_store(storing, intent))
@@ -249,9 +259,17 @@ impl Core {
         Admitted::New
     }
 
+    /// Somebody is told that it is here.
+    fn promise(&mut self, entry: &Entry, intent: &mut Intent) {
+        self.stored.for_votes.remove(entry);
+        for storing in intent.storing.iter_mut().filter(|one| one.for_vote) {
+            storing.for_vote &= storing.verified.entry != *entry;
+        }
+    }
+
     /// Takes up what was written: from now on it is here, and may be proposed.
     pub fn settle(&mut self, storing: Vec<Storing>) {
-        for Storing { verified, group, unpooled_for } in storing {
+        for Storing { verified, group, unpooled_for, for_vote } in storing {
             let Verified { entry, transaction, bytes } = verified;
             self.storing.remove(&entry);
             self.pool.release(&entry.id);
@@ -260,6 +278,9 @@ impl Core {
                 continue;
             }
             self.stored.insert(entry, transaction, bytes.len(), group, unpooled_for);
+            if for_vote {
+                self.stored.for_votes.insert(entry, self.state.height());
+            }
         }
     }
 
@@ -300,29 +321,6 @@ impl Core {
     /// Why the bytes behind an entry do not verify, if they were seen.
     pub fn invalid(&self, entry: &Entry) -> Option<Reason> {
         self.invalid.get(entry).copied()
-    }
-
-    /// A stored transaction, executed or not.
-    pub fn transaction(&self, entry: &Entry) -> Result<Option<Arc<Transaction>>, Reason> {
-        if let Some(transaction) = self.stored.get(entry) {
-            return Ok(Some(Arc::clone(transaction)));
-        }
-        Ok(archive::transaction(self.kv.as_ref(), entry)?.map(Arc::new))
-    }
-
-    /// Which of these entries are neither stored nor known to be invalid.
-    pub fn missing(&self, entries: &[Entry]) -> Result<Vec<Entry>, Reason> {
-        let mut missing = Vec::new();
-        for entry in entries {
-            // What is being written may be read already, and is not durable yet.
-            let here = self.stored.contains(entry)
-                || self.invalid.contains_key(entry)
-                || (!self.storing.contains(entry) && self.kv.get(&keys::body(entry))?.is_some());
-            if !here {
-                missing.push(*entry);
-            }
-        }
-        Ok(missing)
     }
 
     /// Whether a transaction is stored and waits.
@@ -368,6 +366,9 @@ impl Core {
         for entry in self.stored.past(block_time) {
             changes.extend(self.end(&entry));
         }
+        for entry in self.stored.for_votes.past(self.state.height()) {
+            changes.extend(self.vanish(&entry));
+        }
         changes
     }
 
@@ -394,15 +395,21 @@ impl Core {
 
     /// Lets go of a stored transaction that will never be in a block; gives the writes for it.
     fn end(&mut self, entry: &Entry) -> Vec<StateChange> {
-        let mut changes = vec![keys::remove(keys::body(entry))];
-        changes.extend(self.let_go(entry));
+        let mut changes = self.vanish(entry);
         if self.state.result(&entry.id).is_none() {
             changes.push(keys::put(keys::expired(&entry.id), Vec::new()));
             let then = keys::expired_then(self.state.height(), &entry.id);
             changes.push(keys::put(then, Vec::new()));
         }
+        changes
+    }
+
+    /// Lets go of a stored transaction and its body, as if it had never come; gives the writes for it.
+    fn vanish(&mut self, entry: &Entry) -> Vec<StateChange> {
         self.acknowledgements.forget(&entry.id);
         self.ending.insert(entry.id, self.state.height());
+        let mut changes = vec![keys::remove(keys::body(entry))];
+        changes.extend(self.let_go(entry));
         changes
     }
 
@@ -413,8 +420,8 @@ impl Core {
 
     /// Tries again to admit what could not be admitted when it came, some of it each time.
     pub(crate) fn admit_unpooled(&mut self, now: TimeMs) {
-        for (entry, transaction) in self.stored.next_unpooled(RETRIED_MAX) {
-            if self.pool.admit(&self.state, entry, transaction, now).is_ok() {
+        for (entry, transaction, bytes) in self.stored.next_unpooled(RETRIED_MAX) {
+            if self.pool.admit(&self.state, entry, transaction, bytes, now).is_ok() {
                 self.stored.admitted(&entry);
             }
         }

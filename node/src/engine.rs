@@ -17,6 +17,7 @@ use crate::config::{MESSAGES_PER_SECOND, NodeConfig, SNAPSHOT_MESSAGES_PER_SECON
 use crate::failure::Failure;
 use crate::handle::NodeHandle;
 use crate::kv_fjall::FjallKv;
+use crate::measured::{Gate, Gated, keeping};
 use crate::network;
 use crate::validator::{Channels, Ended, Setup, Validator};
 
@@ -39,6 +40,15 @@ impl Running {
 /// Returns [`Reason::AddressInUse`] when another process listens on the address, and the reasons of
 /// [`Validator::open`].
 pub fn run(config: NodeConfig) -> Result<Running, Reason> {
+    start(config, None)
+}
+
+/// The same, with a gate before its proposals: for measuring agreement.
+pub fn run_measured(config: NodeConfig, gate: Arc<Gate>) -> Result<Running, Reason> {
+    start(config, Some(gate))
+}
+
+fn start(config: NodeConfig, gate: Option<Arc<Gate>>) -> Result<Running, Reason> {
     check_address(config.listen)?;
     std::fs::create_dir_all(&config.folder).map_err(|_| Reason::FileUnreadable)?;
     let kv = Arc::new(FjallKv::open(&config.folder.join("ledger"))?);
@@ -60,7 +70,7 @@ pub fn run(config: NodeConfig) -> Result<Running, Reason> {
                 .with_storage_directory(config.folder.join("engine"))
                 .with_worker_threads(config.worker_threads.max(1));
             runtime::Runner::new(options).start(async move |context| {
-                serve(context, config, validator).await;
+                serve(context, config, validator, gate).await;
             });
         })
         .map_err(|_| Reason::Internal)?;
@@ -72,7 +82,12 @@ fn check_address(address: SocketAddr) -> Result<(), Reason> {
     std::net::TcpListener::bind(address).map(drop).map_err(|_| Reason::AddressInUse)
 }
 
-async fn serve(context: runtime::Context, config: NodeConfig, validator: Validator) {
+async fn serve(
+    context: runtime::Context,
+    config: NodeConfig,
+    validator: Validator,
+    gate: Option<Arc<Gate>>,
+) {
     let private = match validator.key() {
         Ok(private) => private,
         Err(reason) => return Failure::end_process().report(reason),
@@ -97,7 +112,11 @@ async fn serve(context: runtime::Context, config: NodeConfig, validator: Validat
         snapshots: network.register(6, snapshots),
     };
     let connect = || drop(network.start());
-    let ended = validator.run(&context, channels, oracle, connect, |application| application).await;
+    // What the gate lets go of is sent past it.
+    let (own, gossip) = (validator.own(), channels.gossip.0.clone());
+    let channels = keeping(channels, gate.as_ref());
+    let wrap = |application| Gated::new(application, own, gate, gossip);
+    let ended = validator.run(&context, channels, oracle, connect, wrap).await;
     if ended == Ended::Asked {
         drop(context.stop(0, Some(Duration::from_secs(5))).await);
     }

@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use commonware_codec::DecodeExt as _;
 use commonware_consensus::marshal::standard::Inline;
 use commonware_consensus::simplex;
 use commonware_consensus::simplex::config::{Floor, ForwardPolicy, SkipBudget, SkipPolicy};
@@ -26,13 +28,14 @@ use commonware_utils::vec::NonEmptyVec;
 use commonware_utils::{NZDuration, NZUsize};
 use futures::FutureExt as _;
 use futures::future::Either;
-use tallystick_kernel::{Reason, TimeMs};
+use tallystick_kernel::{DurationMs, Reason, TimeMs};
 
 use crate::application::now;
 use crate::archive;
 use crate::block::Block;
 use crate::config::{LEADER_GRACE, MAILBOX, SKIP_AFTER};
 use crate::consensus::{Consensus, Judge, Mailbox, epochs};
+use crate::presence::Announced;
 use crate::snapshot_restore;
 use crate::validator::{Incoming, Outgoing, Peers, Runtime};
 
@@ -183,6 +186,7 @@ impl<P: Peers> Consensus<P> {
         let floor = self.floor(epoch)?;
         let idle = Duration::from_millis(self.genesis.parameters.idle_interval.0);
         let grace = Duration::from_millis(LEADER_GRACE.0);
+        let skip_after = idle + grace * 2 + Duration::from_millis(SKIP_AFTER.0);
         let engine = simplex::Engine::new(
             context.child("engine").with_attribute("epoch", epoch),
             simplex::Config {
@@ -204,10 +208,7 @@ impl<P: Peers> Consensus<P> {
                 certification_timeout: idle + grace * 2,
                 timeout_retry: idle,
                 view_retention: ViewDelta::new(20),
-                skip: SkipPolicy::Enabled {
-                    timeout: idle + grace * 2 + Duration::from_millis(SKIP_AFTER.0),
-                    budget: SkipBudget::Participants,
-                },
+                skip: SkipPolicy::Enabled { timeout: skip_after, budget: SkipBudget::Participants },
                 fetch_timeout: NZDuration!(Duration::from_secs(1)),
                 fetch_retry_delay: Duration::from_millis(100),
                 forward: ForwardPolicy::SilentVoters,
@@ -220,6 +221,12 @@ impl<P: Peers> Consensus<P> {
         let (Ok(votes), Ok(certificates), Ok(requests)) = (votes, certificates, requests) else {
             return Err(Reason::Internal);
         };
+        let limit = DurationMs(skip_after.as_millis() as u64);
+        let heard = self.shared.heard_within(limit, now(context));
+        let heard = heard
+            .iter()
+            .filter_map(|key| ed25519::PublicKey::decode(Bytes::copy_from_slice(key.bytes())).ok());
+        let votes = (votes.0, Announced::new(votes.1, &scheme, epoch, heard.collect()));
         tracing::info!(epoch, signs = scheme.me().is_some(), "an epoch begins");
         Ok(engine.start(votes, certificates, requests))
     }

@@ -26,7 +26,7 @@ use crate::shared::Shared;
 use crate::verification::Named;
 
 /// How long a wanted body may still come by itself before it is asked for.
-const BEFORE_WANT: Duration = Duration::from_millis(50);
+pub const BEFORE_WANT: Duration = Duration::from_millis(50);
 /// How often wanted bodies are asked for, and how often it is seen what nobody acknowledged.
 const PER_WANT: Duration = Duration::from_millis(100);
 const PER_OFFER: Duration = Duration::from_millis(500);

@@ -104,6 +104,16 @@ impl Codec for Message {
     }
 }
 
+/// Whether the bytes are those of a message that offers.
+pub(crate) fn is_offer(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x82, 1])
+}
+
+/// Whether the bytes are those of a message that asks for bodies.
+pub(crate) fn is_want(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x82, 3])
+}
+
 /// Cuts transactions into batches that fit a message.
 pub fn batches<T: AsRef<[u8]>>(transactions: &[T]) -> Vec<&[T]> {
     let (mut cut, mut start, mut bytes) = (Vec::new(), 0, 0);
@@ -137,8 +147,10 @@ mod tests {
             Message::Have(vec![]),
             Message::Alive { height: 7, heard: 3 },
         ] {
-            let read = Message::from_bytes(&message.to_bytes(), MESSAGE_BYTES_MAX);
-            assert_eq!(read, Ok(message));
+            let bytes = message.to_bytes();
+            assert_eq!(is_offer(&bytes), matches!(message, Message::Offer(_)));
+            assert_eq!(is_want(&bytes), matches!(message, Message::Want(_)));
+            assert_eq!(Message::from_bytes(&bytes, MESSAGE_BYTES_MAX), Ok(message));
         }
         let many: Vec<Vec<u8>> = (0..1000).map(|_| vec![0; 1000]).collect();
         let cut = batches(&many);

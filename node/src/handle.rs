@@ -8,9 +8,10 @@ use tallystick_kernel::{
     AccountId, Amount, Codec, CurrencyCode, Digest, DurationMs, NetworkId, Reason, Reference,
     ReserveId, TimeMs, TransactionId,
 };
-use tallystick_ledger::{Account, Admitted, Currency, Reserve, receipts};
+use tallystick_ledger::{Account, Admitted, Currency, Governance, Reserve, receipts};
 use tallystick_proofs::acknowledgement::AcknowledgementCertificate;
 use tallystick_proofs::finality::FinalityCertificate;
+use tallystick_proofs::genesis::Parameters;
 use tallystick_proofs::header::Entry;
 use tallystick_proofs::receipt::Receipt;
 use tallystick_proofs::result::TransactionResult;
@@ -87,6 +88,10 @@ pub struct NetworkStatus {
     pub time: TimeMs,
     /// The root of the last checkpoint.
     pub checkpoint_root: Digest,
+    /// The epoch of the next block.
+    pub epoch: u64,
+    /// The version of the rules that the next block follows.
+    pub rules_version: u64,
     /// How many validators there are.
     pub validators: usize,
     /// How many must agree.
@@ -95,6 +100,21 @@ pub struct NetworkStatus {
     pub connected: usize,
     /// Transactions that wait for a block.
     pub pool: usize,
+}
+
+/// What the operators have decided, and where the chain is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decisions {
+    /// The height of the next block.
+    pub height: u64,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The network's parameters.
+    pub parameters: Parameters,
+    /// All sets of validators and all versions of the rules.
+    pub governance: Governance,
+    /// The newest version of the rules that this program knows.
+    pub known_rules: u64,
 }
 
 /// A handle to a running node; cheap to clone, usable from any runtime.
@@ -323,11 +343,23 @@ impl NodeHandle {
             reported_height: core.tip.executed_height,
             time: core.tip.time,
             checkpoint_root: core.checkpoint_root(),
+            epoch: core.epoch(),
+            rules_version: core.state.governance().rules_version(core.tip.height + 1),
             validators: validators.count(),
             quorum: validators.quorum(),
             connected,
             pool: core.pool.len(),
         }
+    }
+
+    /// What the operators have decided so far, who votes now, and the newest rules that this program
+    /// knows.
+    pub fn decisions(&self) -> Decisions {
+        let core = self.shared.core();
+        let governance = core.state.governance().clone();
+        let (height, epoch) = (core.tip.height + 1, core.epoch());
+        let parameters = core.genesis.parameters.clone();
+        Decisions { height, epoch, parameters, governance, known_rules: core.rules.version_max }
     }
 
     /// Ready means: a first block is final, and a quorum is there. [`Reason::NotReady`] otherwise.
@@ -357,6 +389,11 @@ impl NodeHandle {
     /// A receiver that wakes whenever something was stored, acknowledged or executed.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.shared.watch()
+    }
+
+    /// The last height that is final here, executed or not.
+    pub fn finals(&self) -> watch::Receiver<u64> {
+        self.shared.finals()
     }
 
     /// Asks the node to stop; [`crate::engine::Running::join`] waits until it has.

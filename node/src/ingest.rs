@@ -126,12 +126,14 @@ impl Gossip {
                 group.push(next);
             }
             group.retain(|one| self.is_whole(one));
+            group.iter_mut().for_each(|one| self.leave_out_refused(one));
             let time = now(&clock);
             let offered: Vec<(Source, Verified)> = group.iter().flat_map(offered).collect();
             let answers = match self.shared.store(&offered, time) {
                 Ok(answers) => answers,
                 Err(reason) => return self.shared.fail(reason),
             };
+            self.let_go_of_refused(&offered);
             let fresh: Vec<&Verified> = offered
                 .iter()
                 .zip(&answers)
@@ -171,6 +173,27 @@ impl Gossip {
                 }
                 None => true,
             },
+        }
+    }
+
+    /// Bodies that came for a block that was refused meanwhile are not stored.
+    fn leave_out_refused(&self, one: &mut Checked) {
+        if !matches!(one.purpose, Purpose::Bodies) {
+            return;
+        }
+        let good = one.transactions.iter().filter_map(|one| one.as_ref().ok());
+        let refused = self.shared.refused(good.map(|verified| verified.entry));
+        let is_refused = |one: &Verified| refused.contains(&one.entry);
+        one.transactions.retain(|one| !one.as_ref().is_ok_and(is_refused));
+    }
+
+    /// What was refused while it was written need not stay.
+    fn let_go_of_refused(&self, stored: &[(Source, Verified)]) {
+        let for_votes = stored.iter().filter(|(source, _)| *source == Source::Vote);
+        let refused = self.shared.refused(for_votes.map(|(_, verified)| verified.entry));
+        if !refused.is_empty() {
+            let refused: Vec<Entry> = refused.into_iter().collect();
+            self.shared.core().stored.for_votes.refused(&refused);
         }
     }
 

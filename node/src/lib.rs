@@ -5,8 +5,9 @@
 //! that follows from it is written in one commit ([`apply`]). The rejected alternative, our own
 //! consensus protocol, is argued in `docs/adr/0001-consensus-engine.md`.
 //!
-//! Invariants: no vote for a block whose bodies are not durable here, but where the last block of an
-//! epoch is proposed again, which a quorum has judged, stored and notarized; no acknowledgement to
+//! Invariants: no vote to notarize a block whose bodies are not durable here, but where the last block
+//! of an epoch is proposed again, which a quorum has judged, stored and notarized (why this is safe is
+//! argued in `docs/adr/0007-validator-sets.md`); no acknowledgement to
 //! the engine, to a client or to a peer before the commit that makes it true; what a node has
 //! admitted is never a reason not to vote.
 
@@ -16,6 +17,7 @@ pub mod applier;
 pub mod apply;
 pub mod archive;
 pub mod block;
+pub mod bodies;
 pub mod certificate;
 pub mod config;
 pub mod consensus;
@@ -25,6 +27,7 @@ pub mod counted;
 pub mod engine;
 pub mod epochs;
 pub mod failure;
+pub mod for_votes;
 pub mod gossip;
 pub mod gossip_message;
 pub mod handle;
@@ -35,10 +38,13 @@ pub mod kv;
 #[cfg(feature = "process")]
 pub mod kv_fjall;
 pub mod lock;
+#[cfg(feature = "process")]
+pub mod measured;
 pub mod members;
 #[cfg(feature = "process")]
 pub mod network;
 pub mod pending;
+pub mod presence;
 pub mod prune;
 pub mod pruner;
 pub mod schemes;
@@ -57,11 +63,14 @@ pub mod stored;
 pub mod validator;
 pub mod verification;
 pub mod vote;
+pub mod wanted;
 pub mod window;
 pub mod workers;
 
 pub use config::{NodeConfig, Preset};
 #[cfg(feature = "process")]
-pub use engine::{Running, run};
-pub use handle::{Balance, NetworkStatus, NodeHandle, SubmissionOutcome, TransactionStatus};
+pub use engine::{Running, run, run_measured};
+pub use handle::{
+    Balance, Decisions, NetworkStatus, NodeHandle, SubmissionOutcome, TransactionStatus,
+};
 pub use prune::Retention;

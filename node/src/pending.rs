@@ -74,7 +74,8 @@ impl Core {
         group: u64,
         now: TimeMs,
     ) {
-        let admitted = self.pool.admit(&self.state, entry, Arc::clone(&transaction), now);
+        let pooled = Arc::clone(&transaction);
+        let admitted = self.pool.admit(&self.state, entry, pooled, bytes, now);
         let unpooled_for = admitted.is_err().then_some(self.own);
         self.stored.insert(entry, transaction, bytes, group, unpooled_for);
     }

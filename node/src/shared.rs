@@ -21,6 +21,7 @@ use crate::kv::Kv;
 use crate::lock::{Guard, Overlaps, lock};
 use crate::members::Members;
 use crate::verification::Verified;
+use crate::wanted::Wanted;
 
 /// A validator that was heard this recently counts as connected.
 pub const ALIVE_WITHIN: DurationMs = DurationMs::seconds(12);
@@ -31,13 +32,15 @@ pub struct Shared {
     /// None once nobody serves it any more.
     intake: Mutex<Option<Intake>>,
     arrived: Notify,
-    wanted: Mutex<BTreeSet<Entry>>,
+    wanted: Mutex<Wanted>,
     more_wanted: Notify,
     heard: Mutex<BTreeMap<PublicKey, Heard>>,
     members: Mutex<Arc<Members>>,
     own: PublicKey,
     changed: watch::Sender<u64>,
     changes: Notify,
+    /// The last final height, executed or not.
+    finals: watch::Sender<u64>,
     failure: Failure,
     overlaps: Overlaps,
     sent: Arc<SentBytes>,
@@ -62,6 +65,7 @@ impl Shared {
     /// Around an opened core, with what is done when the node cannot go on.
     pub fn new(core: Core, failure: Failure) -> Shared {
         let (own, members) = (core.own, core.members());
+        let height = core.state.height();
         Shared {
             core: Mutex::new(core),
             members: Mutex::new(Arc::new(members)),
@@ -73,6 +77,7 @@ impl Shared {
             heard: Mutex::default(),
             changed: watch::Sender::new(0),
             changes: Notify::new(),
+            finals: watch::Sender::new(height),
             failure,
             overlaps: Overlaps::default(),
             sent: Arc::default(),
@@ -194,19 +199,41 @@ impl Shared {
         self.changes.notify_waiters();
     }
 
+    /// Notes that a block is final; it is not executed yet.
+    pub fn note_final(&self, height: u64) {
+        self.finals.send_if_modified(|last| {
+            let is_news = height > *last;
+            *last = height.max(*last);
+            is_news
+        });
+    }
+
+    /// The last final height, executed or not.
+    pub fn finals(&self) -> watch::Receiver<u64> {
+        self.finals.subscribe()
+    }
+
     /// Asks for bodies to be fetched from the others.
     pub fn want(&self, entries: &[Entry]) {
-        let mut wanted = self.wanted_set();
-        let before = wanted.len();
-        wanted.extend(entries);
-        if wanted.len() > before {
+        if self.wanted_set().want(entries) {
             self.more_wanted.notify_one();
         }
     }
 
+    /// A block with these is refused: they are not wanted any more, and what is still on its way is
+    /// not stored, until somebody wants it again.
+    pub fn refuse(&self, entries: &[Entry]) {
+        self.wanted_set().refuse(entries);
+    }
+
+    /// Those of these entries that only refused blocks list.
+    pub fn refused(&self, entries: impl Iterator<Item = Entry>) -> BTreeSet<Entry> {
+        self.wanted_set().refused(entries)
+    }
+
     /// Wants nothing any more: whoever still waits for bodies asks again.
     pub fn want_nothing(&self) {
-        self.wanted_set().clear();
+        self.wanted_set().entries.clear();
     }
 
     /// Notes whether blocks are missing here that the engine counts as delivered and no longer has:
@@ -227,7 +254,7 @@ impl Shared {
 
     /// What is wanted and still not here.
     pub fn wanted(&self) -> Vec<Entry> {
-        let asked: Vec<Entry> = self.wanted_set().iter().copied().collect();
+        let asked: Vec<Entry> = self.wanted_set().entries.iter().copied().collect();
         if asked.is_empty() {
             return asked;
         }
@@ -236,11 +263,13 @@ impl Shared {
             found.unwrap_or_else(|_| asked.clone()).into_iter().collect();
         let mut wanted = self.wanted_set();
         // What was wanted since is not known to be here.
-        wanted.retain(|entry| missing.contains(entry) || asked.binary_search(entry).is_err());
-        wanted.iter().copied().collect()
+        wanted
+            .entries
+            .retain(|entry| missing.contains(entry) || asked.binary_search(entry).is_err());
+        wanted.entries.iter().copied().collect()
     }
 
-    fn wanted_set(&self) -> Guard<'_, BTreeSet<Entry>> {
+    fn wanted_set(&self) -> Guard<'_, Wanted> {
         lock(&self.wanted, &self.overlaps)
     }
 
@@ -297,6 +326,15 @@ impl Shared {
         let others = self.members().others();
         let heard = self.heard_lately(now);
         heard.iter().filter(|known| known.others >= others as u64).count() >= others
+    }
+
+    /// The other validators of the epoch that were heard no longer ago than this.
+    pub fn heard_within(&self, limit: DurationMs, now: TimeMs) -> Vec<PublicKey> {
+        let members = self.members();
+        let heard = self.heard();
+        let of_epoch = |key: &PublicKey| members.place_of(key.bytes()).is_some();
+        let within = heard.iter().filter(|(_, known)| known.at.after(limit) > now);
+        within.map(|(key, _)| *key).filter(of_epoch).collect()
     }
 
     fn heard_lately(&self, now: TimeMs) -> Vec<Heard> {

@@ -16,6 +16,8 @@ use tallystick_ledger::lookup::Lookup;
 use tallystick_proofs::header::Entry;
 use tallystick_proofs::transaction::Transaction;
 
+use crate::for_votes::ForVotes;
+
 /// Stored transactions that are not executed, in all.
 pub const STORED_MAX: usize = 131_072;
 /// Their bytes, in all.
@@ -55,6 +57,8 @@ pub struct Stored {
     by_account: BTreeMap<AccountId, usize>,
     /// Of those that were not admitted: who waits for a claim.
     by_claim: BTreeSet<(Claim, Entry)>,
+    /// What is here only because a block lists it.
+    pub for_votes: ForVotes,
     /// Where the next round of another try begins.
     retried: Option<Entry>,
 }
@@ -78,6 +82,11 @@ impl Stored {
     /// The bytes of all.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The transaction and the length of its canonical bytes, if it is here.
+    pub fn sized(&self, entry: &Entry) -> Option<(&Arc<Transaction>, usize)> {
+        self.find(entry).map(|one| (&one.transaction, one.bytes))
     }
 
     /// Whether so many more with so many bytes have room.
@@ -161,6 +170,7 @@ impl Stored {
 
     /// Notes that one was admitted after all.
     pub fn admitted(&mut self, entry: &Entry) {
+        self.for_votes.remove(entry);
         let witnesses = self.all.get_mut(&entry.id).into_iter().flatten();
         let found = witnesses.into_iter().find(|one| one.witness_hash == entry.witness_hash);
         let Some(one) = found else { return };
@@ -185,13 +195,17 @@ impl Stored {
     }
 
     /// Up to `count_max` of those that were not admitted, others each time until all had their turn.
-    pub fn next_unpooled(&mut self, count_max: usize) -> Vec<(Entry, Arc<Transaction>)> {
+    pub fn next_unpooled(&mut self, count_max: usize) -> Vec<(Entry, Arc<Transaction>, usize)> {
         let from = self.retried.map_or(Bound::Unbounded, Bound::Excluded);
         let entries: Vec<Entry> =
             self.unpooled.range((from, Bound::Unbounded)).take(count_max).copied().collect();
         self.retried = (entries.len() == count_max).then(|| entries.last().copied()).flatten();
         let found = entries.into_iter();
-        found.filter_map(|entry| Some((entry, Arc::clone(self.get(&entry)?)))).collect()
+        let sized = found.filter_map(|entry| {
+            let (transaction, bytes) = self.sized(&entry)?;
+            Some((entry, Arc::clone(transaction), bytes))
+        });
+        sized.collect()
     }
 
     /// All witnesses under which an id is here, in order.
@@ -299,7 +313,7 @@ mod tests {
             stored.insert(entry(id), transaction(5), 1, 0, Some(peer(0)));
         }
         let mut turns = |count| -> Vec<u8> {
-            stored.next_unpooled(count).iter().map(|(entry, _)| entry.id.0[0]).collect()
+            stored.next_unpooled(count).iter().map(|(entry, ..)| entry.id.0[0]).collect()
         };
         assert_eq!((turns(2), turns(2), turns(2)), (vec![1, 2], vec![3, 4], vec![5]));
         assert_eq!(turns(9), [1, 2, 3, 4, 5]);

@@ -15,7 +15,7 @@ use commonware_runtime::buffer::paged::CacheRef;
 use commonware_runtime::{Clock, Metrics, Spawner, Storage};
 use commonware_utils::{NZU16, NZUsize};
 use rand::CryptoRng;
-use tallystick_crypto::SigningKey;
+use tallystick_crypto::{PublicKey, SigningKey};
 use tallystick_kernel::limits::VALIDATORS_MAX;
 use tallystick_kernel::{Reason, TimeMs};
 use tallystick_ledger::Rules;
@@ -166,6 +166,11 @@ impl Validator {
     /// What the rest of the process, or of the simulation, asks of it.
     pub fn handle(&self) -> NodeHandle {
         self.handle.clone()
+    }
+
+    /// Its public key.
+    pub fn own(&self) -> PublicKey {
+        self.gossip.shared.own()
     }
 
     /// Its key as the engine has it; [`Reason::KeyMalformed`].

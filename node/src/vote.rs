@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tallystick_kernel::{DurationMs, Reason, TimeMs};
-use tallystick_ledger::{Ancestor, BlockContext, Found, Verdict, build, check};
+use tallystick_ledger::{Ancestor, BlockContext, Found, Verdict, Waiting, build, check};
 use tallystick_proofs::header::Entry;
 use tallystick_proofs::transaction::Transaction;
 
@@ -91,17 +91,23 @@ impl Core {
         let [block, ancestors @ ..] = chain else { return Err(Reason::NotReady) };
         let parent = &ancestors.first().ok_or(Reason::NotReady)?.header;
         self.rules.check_known(self.state.governance().rules_version(parent.height + 1))?;
-        let missing = self.missing(&block.entries)?;
-        if !missing.is_empty() {
-            return Ok(Verdict::Wait(tallystick_ledger::Waiting::Bodies(missing)));
-        }
         let known = match self.ancestors_of(ancestors)? {
             Ok(known) => known,
-            Err(missing) => return Ok(Verdict::Wait(tallystick_ledger::Waiting::Bodies(missing))),
+            Err(mut missing) => {
+                missing.extend(self.missing(&block.entries)?);
+                return Ok(Verdict::Wait(Waiting::Bodies(missing)));
+            }
         };
         let context = BlockContext { parent, ancestors: &known, now, proposer, rules: self.rules };
         let bodies = |entry: &Entry| self.find(entry);
-        Ok(check(&self.state, &context, &block.header, &block.entries, &bodies))
+        let verdict = check(&self.state, &context, &block.header, &block.entries, &bodies);
+        let height = self.state.height();
+        match verdict {
+            Verdict::Valid => self.stored.for_votes.voted(&block.entries, height),
+            Verdict::Invalid(_) => self.stored.for_votes.refused(&block.entries),
+            Verdict::Wait(_) => {}
+        }
+        Ok(verdict)
     }
 
     /// The ancestors above the executed ones, or the bodies that are missing to know them.
@@ -140,8 +146,11 @@ impl Core {
         if let Some(reason) = self.invalid(entry) {
             return Found::Invalid(reason);
         }
-        match self.transaction(entry) {
-            Ok(Some(transaction)) => Found::Verified(transaction),
+        if !self.is_durable(entry) {
+            return Found::Missing;
+        }
+        match self.sized(entry) {
+            Ok(Some((transaction, bytes))) => Found::Verified { transaction, bytes },
             _ => Found::Missing,
         }
     }

@@ -11,7 +11,8 @@ pub const RULES_VERSION_FIRST: u64 = 1;
 /// The newest version of the ledger's rules that this program knows.
 ///
 /// 2: who may sign for an account is judged before a block is voted for, for every action.
-pub const RULES_VERSION_MAX: u64 = 2;
+/// 3: the bytes of a block's transactions are bounded.
+pub const RULES_VERSION_MAX: u64 = 3;
 
 /// One transaction of a block: its id, and the hash of the witness that is executed with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

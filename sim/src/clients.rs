@@ -100,7 +100,8 @@ impl Client {
             let height = held(&world.chain).height();
             // Decided at once it is soon enough; decided later it is decided again.
             let from = parameters.first_of(parameters.effective_epoch(height + 5)) + 3;
-            let rules = Action::RulesActivate { version: 2, height: from };
+            let version = governed.rules_version + 1;
+            let rules = Action::RulesActivate { version, height: from };
             if self.settle_once(self.bank, &rules, &bank).await == Some(true) {
                 return;
             }

@@ -81,6 +81,8 @@ pub struct Scenario {
 pub struct Governed {
     /// Heights of an epoch.
     pub epoch_blocks: u64,
+    /// The version of the rules that the network begins with; the next one comes into force.
+    pub rules_version: u64,
     /// The validator that is replaced by the one that only follows before.
     pub replaced: usize,
     /// A node that does not know the new rules when they come.
@@ -93,6 +95,7 @@ impl Governed {
         let mut draw = Draw::new(seed, 5);
         (seed >= GOVERNED_FROM).then(|| Governed {
             epoch_blocks: draw.between(8, 14),
+            rules_version: 1 + seed % 2,
             replaced: draw.place(nodes),
             outdated: draw.place(nodes),
         })

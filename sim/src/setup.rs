@@ -57,7 +57,7 @@ pub fn build(context: &deterministic::Context, scenario: Scenario) -> Result<Arc
             governance: scenario.governed.map(|governed| Governance {
                 epoch_blocks: governed.epoch_blocks,
                 operators: 0,
-                rules_version: 1,
+                rules_version: governed.rules_version,
             }),
         },
     };
@@ -116,11 +116,11 @@ fn seats(scenario: &Scenario, validators: &[Key]) -> Vec<Seat> {
     seats
 }
 
-/// A node that is out of date knows the first version of the rules only.
+/// A node that is out of date knows the version only that the network begins with.
 fn rules(scenario: &Scenario, place: usize) -> Rules {
-    let is_outdated = scenario.governed.is_some_and(|governed| governed.outdated == place);
-    let version_max = if is_outdated { 1 } else { Rules::default().version_max };
-    Rules { version_max, ..Rules::default() }
+    let outdated = scenario.governed.filter(|governed| governed.outdated == place);
+    let newest = Rules::default();
+    Rules { version_max: outdated.map_or(newest.version_max, |one| one.rules_version), ..newest }
 }
 
 /// Builds the network and every validator's letterboxes.

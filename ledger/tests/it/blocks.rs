@@ -11,7 +11,9 @@ use tallystick_proofs::action::Action;
 use tallystick_proofs::header::{Entry, Header, entries_root};
 use tallystick_proofs::transaction::{Body, Transaction};
 
-use crate::world::{ALICE, BOB, MANDATE, STRANGER, World, eur, key, line, lock, remit};
+use crate::world::{
+    ALICE, BOB, MANDATE, STRANGER, World, admit, eur, found_here, key, line, lock, remit,
+};
 
 /// A header that follows from the world's parent and is right in every part.
 fn right(world: &World, transactions: &[Transaction]) -> (Header, Vec<Entry>) {
@@ -46,7 +48,7 @@ impl Judge<'_> {
             .iter()
             .find(|one| entry_of(one) == *entry)
         {
-            Some(transaction) => Found::Verified(Arc::new(transaction.clone())),
+            Some(transaction) => found_here(transaction),
             None => Found::Missing,
         })
     }
@@ -295,7 +297,7 @@ fn what_is_built_is_valid_and_runs_without_a_failed_claim() {
         transactions.push(world.sign(alice, pay, &[MANDATE]));
     }
     for one in &transactions {
-        pool.admit(&world.state, entry_of(one), Arc::new(one.clone()), world.now).unwrap();
+        admit(&mut pool, &world.state, one, world.now).unwrap();
     }
     let context = BlockContext {
         parent: &world.parent,

@@ -15,7 +15,7 @@ use tallystick_proofs::transaction::Transaction;
 
 use crate::against_model::{execute_on_both, set_up, worlds};
 use crate::random::{Cast, Plan};
-use crate::world::World;
+use crate::world::{World, admit, found_here};
 
 /// States that are kept to judge with.
 const STATES: usize = 4;
@@ -82,7 +82,7 @@ impl Chain {
         let entries: Vec<_> = transactions.iter().map(entry_of).collect();
         check(state, &context, header, &entries, &|entry| {
             let found = transactions.iter().find(|one| entry_of(one) == *entry);
-            found.map_or(Found::Missing, |found| Found::Verified(Arc::new(found.clone())))
+            found.map_or(Found::Missing, found_here)
         })
     }
 
@@ -156,10 +156,9 @@ impl Chain {
     }
 
     fn admit(&mut self, node: usize, transaction: &Transaction) {
-        let (entry, now) = (entry_of(transaction), self.world.now);
+        let now = self.world.now;
         // Refusals are part of the game; what is not refused is judged and executed below.
-        let _ =
-            self.pools[node].admit(&self.world.state, entry, Arc::new(transaction.clone()), now);
+        let _ = admit(&mut self.pools[node], &self.world.state, transaction, now);
     }
 
     /// A node proposes what its pool holds; every state that can judge says the same.

@@ -10,7 +10,7 @@ use tallystick_proofs::genesis::{Governance, ValidatorSet};
 use tallystick_proofs::header::{Entry, Header};
 use tallystick_proofs::transaction::Transaction;
 
-use crate::world::{ALICE, BOB, STRANGER, World, eur, genesis, key, line};
+use crate::world::{ALICE, BOB, STRANGER, World, eur, found_here, genesis, key, line};
 
 const EPOCH: u64 = 8;
 
@@ -233,7 +233,7 @@ fn with_one(world: &World, transaction: &Transaction) -> Verdict {
         ..built(world, &world.state, Rules::default()).unwrap()
     };
     let context = context(world, Rules::default());
-    let found = |_: &Entry| Found::Verified(std::sync::Arc::new(transaction.clone()));
+    let found = |_: &Entry| found_here(transaction);
     check(&world.state, &context, &header, &entries, &found)
 }
 

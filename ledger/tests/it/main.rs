@@ -5,6 +5,8 @@ mod against_model;
 #[cfg(test)]
 mod blocks;
 #[cfg(test)]
+mod bytes;
+#[cfg(test)]
 mod chain;
 #[cfg(test)]
 mod checkpoints;

@@ -16,8 +16,7 @@ fn pool() -> Pool {
 }
 
 fn admit(pool: &mut Pool, world: &World, transaction: &Transaction) -> Result<Admitted, Reason> {
-    let entry = entry_of(transaction);
-    pool.admit(&world.state, entry, Arc::new(transaction.clone()), world.now)
+    crate::world::admit(pool, &world.state, transaction, world.now)
 }
 
 fn transfer(world: &mut World, minor: u64) -> Transaction {

@@ -1,10 +1,15 @@
 //! A small network without consensus: a genesis file, keys, and blocks executed one after another.
 
+use std::sync::Arc;
+
 use tallystick_crypto::SigningKey;
 use tallystick_kernel::{
-    AccountId, Amount, CurrencyCode, DurationMs, Reason, ReserveId, Salt, TimeMs, TransactionId,
+    AccountId, Amount, Codec as _, CurrencyCode, DurationMs, Reason, ReserveId, Salt, TimeMs,
+    TransactionId,
 };
-use tallystick_ledger::{MemoryStore, Outcome, State, entry_of, execute, genesis_header};
+use tallystick_ledger::{
+    Admitted, Found, MemoryStore, Outcome, Pool, State, entry_of, execute, genesis_header,
+};
 use tallystick_proofs::action::{Action, Line, Lock};
 use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
 use tallystick_proofs::header::{Entry, Header, entries_root};
@@ -227,6 +232,23 @@ impl World {
     pub fn free(&self, account: AccountId) -> u64 {
         self.state.free(&account, &eur()).minor()
     }
+}
+
+/// Admits a transaction with the length that it has.
+pub fn admit(
+    pool: &mut Pool,
+    state: &State,
+    transaction: &Transaction,
+    now: TimeMs,
+) -> Result<Admitted, Reason> {
+    let (entry, bytes) = (entry_of(transaction), transaction.to_bytes().len());
+    pool.admit(state, entry, Arc::new(transaction.clone()), bytes, now)
+}
+
+/// What a node that has the transaction finds.
+pub fn found_here(transaction: &Transaction) -> Found {
+    let bytes = transaction.to_bytes().len();
+    Found::Verified { transaction: Arc::new(transaction.clone()), bytes }
 }
 
 /// A remit of EUR to one payee.
