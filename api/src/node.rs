@@ -38,6 +38,10 @@ pub struct NetworkStatus {
     pub time_ms: u64,
     /// The root of the last checkpoint of the state, hexadecimal; the same on every node.
     pub checkpoint_root: String,
+    /// The epoch of the next block.
+    pub epoch: u64,
+    /// The version of the rules that the next block follows.
+    pub rules_version: u64,
     /// How many validators there are.
     pub validators: u64,
     /// How many of them must agree.
@@ -46,6 +50,47 @@ pub struct NetworkStatus {
     pub peers_connected: u64,
     /// Transactions that wait for a block.
     pub pool_size: u64,
+}
+
+/// `GET /v1/validators`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Validators {
+    /// The epoch of the next block.
+    pub epoch: u64,
+    /// How many heights an epoch has.
+    pub epoch_blocks: u64,
+    /// The set in force, and after it those that are decided and not in force yet.
+    pub sets: Vec<ValidatorSet>,
+    /// The rules in force, and after them those that are decided and not in force yet.
+    pub rules: Vec<RulesVersion>,
+}
+
+/// A set of validators, in force for whole epochs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ValidatorSet {
+    /// The first epoch in which it is in force.
+    pub from_epoch: u64,
+    /// The first height of that epoch.
+    pub from_height: u64,
+    /// The keys (`tlyk1...`), each at its place.
+    pub keys: Vec<String>,
+    /// How many of them must agree.
+    pub quorum: u64,
+    /// The transaction that decided it; not there for the genesis file's.
+    #[serde(with = "json::text_option", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<text_schema::TransactionIdText>)]
+    pub decided_by: Option<TransactionId>,
+}
+
+/// A version of the ledger's rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RulesVersion {
+    /// Its number.
+    pub version: u64,
+    /// The first height that follows it.
+    pub from_height: u64,
+    /// Whether this node's program knows it; one that does not stops before that height.
+    pub is_known: bool,
 }
 
 /// `POST /v1/transactions` as JSON; as CBOR it is an array of byte strings.

@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use crate::json::{Bytes, Page};
 use crate::node::{
     Account, Block, CBOR, Currency, NetworkStatus, ReferenceAnswer, Reserve, SubmitAnswer,
-    SubmitRequest, TransactionStatus, WAIT_MAX,
+    SubmitRequest, TransactionStatus, Validators, WAIT_MAX,
 };
 
 /// A client of one network by any of its nodes: a call that finds a node away goes to the next,
@@ -50,6 +50,11 @@ impl NodeClient {
     /// The network's state as a node sees it.
     pub async fn network(&self) -> Result<NetworkStatus, ApiError> {
         self.any(|node| async move { node.get("/v1/network").await }).await
+    }
+
+    /// Who votes now and later, and by which rules.
+    pub async fn validators(&self) -> Result<Validators, ApiError> {
+        self.any(|node| async move { node.get("/v1/validators").await }).await
     }
 
     /// The genesis file. To be trusted it must come from elsewhere: compare the network's id.

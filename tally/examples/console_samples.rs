@@ -17,7 +17,9 @@ use tallystick_tally::console::pages::holder::{
 };
 use tallystick_tally::console::pages::login::{LoginView, login};
 use tallystick_tally::console::pages::missing::missing;
-use tallystick_tally::console::pages::network::{BlockLine, NetworkView, TransactionLine, network};
+use tallystick_tally::console::pages::network::{
+    BlockLine, Change, Coming, NetworkView, Rule, TransactionLine, network,
+};
 use tallystick_tally::console::pages::operator::{
     CertificateEntry, HolderEntry, OperatorView, SettlementEntry, operator,
 };
@@ -132,8 +134,19 @@ fn network_view() -> NetworkView {
         height: 1843,
         reported_height: 1841,
         time: before(2),
-        validators: (1..5).map(key).collect(),
-        quorum: 3,
+        epoch: 0,
+        now: Rule { validators: (1..5).map(key).collect(), quorum: 3, rules_version: 2 },
+        coming: vec![
+            Coming { from_height: 4096, change: Change::Rules { version: 3, is_known: true } },
+            Coming {
+                from_height: 8192,
+                change: Change::Validators {
+                    joining: vec![key(8)],
+                    leaving: vec![key(4)],
+                    decided_by: Some(TransactionId(id(30))),
+                },
+            },
+        ],
         peers_connected: 3,
         pool_size: 0,
         supplies: vec![money(12_450_000)],

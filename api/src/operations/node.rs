@@ -9,8 +9,9 @@ use super::{CURSOR, TIMEOUT, WAIT};
 use crate::json::Bytes;
 use crate::node::{
     Account, Balance, Block, BlockEntry, BlockSummary, CBOR, Currency, FinalResult, Lock,
-    NetworkStatus, Outcome, Reception, ReferenceAnswer, Reserve, Submission, SubmitAnswer,
-    SubmitRequest, TransactionState, TransactionStatus, WAIT_MAX,
+    NetworkStatus, Outcome, Reception, ReferenceAnswer, Reserve, RulesVersion, Submission,
+    SubmitAnswer, SubmitRequest, TransactionState, TransactionStatus, ValidatorSet, Validators,
+    WAIT_MAX,
 };
 use crate::operation::{Access, Documented, Operation, Parameter, Place};
 use crate::text_schema::{
@@ -26,6 +27,7 @@ pub const ALL: &[Operation] = &[
     super::READYZ,
     super::OPENAPI,
     NETWORK,
+    VALIDATORS,
     GENESIS,
     SUBMIT,
     TRANSACTION,
@@ -68,6 +70,15 @@ const HEIGHT: Parameter = Parameter {
 pub const NETWORK: Operation =
     Operation::get("network", "/v1/network", PUBLIC, "Says how this node sees its network.")
         .answers::<NetworkStatus>();
+
+/// Who votes, and by which rules.
+pub const VALIDATORS: Operation = Operation::get(
+    "validators",
+    "/v1/validators",
+    PUBLIC,
+    "Lists the validators and the rules in force, and those that the operators have decided for later.",
+)
+.answers::<Validators>();
 
 /// The genesis file.
 pub const GENESIS: Operation = Operation::get(
@@ -246,10 +257,31 @@ impl Documented for NetworkStatus {
             reported_height: 1202,
             time_ms: 1_800_000_000_000,
             checkpoint_root: "5a".repeat(32),
+            epoch: 0,
+            rules_version: 3,
             validators: 4,
             quorum: 3,
             peers_connected: 3,
             pool_size: 0,
+        }
+    }
+}
+
+impl Documented for Validators {
+    fn example() -> Self {
+        let key = |place: u8| format!("{}{place}", &text_schema::key()[..59]);
+        let set = |from_epoch: u64, keys: [u8; 4]| ValidatorSet {
+            from_epoch,
+            from_height: from_epoch * 4096,
+            keys: keys.map(key).to_vec(),
+            quorum: 3,
+            decided_by: (from_epoch > 0).then(text_schema::transaction),
+        };
+        Validators {
+            epoch: 0,
+            epoch_blocks: 4096,
+            sets: vec![set(0, [2, 3, 4, 5]), set(2, [2, 3, 4, 6])],
+            rules: vec![RulesVersion { version: 3, from_height: 0, is_known: true }],
         }
     }
 }

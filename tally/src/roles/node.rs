@@ -110,6 +110,11 @@ impl Config for NodeConfig {
 
 /// Runs a node until it is told to stop.
 pub fn run(args: &RoleArgs) -> Result<(), Failure> {
+    run_knowing(args, Rules::default())
+}
+
+/// The same for a program that knows these rules.
+pub fn run_knowing(args: &RoleArgs, rules: Rules) -> Result<(), Failure> {
     let runtime = super::begin(args, "node")?;
     let file = args.config_file()?;
     let config: NodeConfig = config::load(file, &args.flags())?;
@@ -119,7 +124,7 @@ pub fn run(args: &RoleArgs) -> Result<(), Failure> {
     let genesis = read_genesis(&config::relative_to(file, &config.genesis))?;
     let name = genesis.name.clone();
     let listener = runtime.block_on(server::bind(config.listen))?;
-    let running = start(&config, &folder, &secrets, genesis)?;
+    let running = start(&config, &folder, &secrets, genesis, rules)?;
     let handle = running.handle.clone();
     if let Some(minutes) = config.snapshot_minutes {
         let (handle, file) = (handle.clone(), folder.file("snapshot.tally"));
@@ -167,6 +172,7 @@ fn start(
     folder: &DataFolder,
     secrets: &SecretFile,
     genesis: tallystick_proofs::genesis::Genesis,
+    rules: Rules,
 ) -> Result<Running, Failure> {
     let seed = secrets.require(VALIDATOR_SEED)?.try_into().map_err(|_| Reason::StorageCorrupt)?;
     let peer = |peer: &Peer| Ok((peer.key.parse::<PublicKey>()?, peer.address));
@@ -178,7 +184,7 @@ fn start(
         listen: config.listen_peers,
         peers: peers.map_err(|reason| Failure::new(reason).cause("the key of a peer"))?,
         worker_threads: WORKER_THREADS,
-        rules: Rules::default(),
+        rules,
         retention: config.retention(),
         preset: config.preset(),
     });

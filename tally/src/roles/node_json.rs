@@ -5,9 +5,9 @@ use tallystick_api::{Bytes, Problem};
 use tallystick_kernel::{
     AccountId, Codec as _, CurrencyCode, Reason, ReserveId, TransactionId, hex,
 };
-use tallystick_ledger::{Account, Currency, Reserve};
+use tallystick_ledger::{Account, Currency, DecidedSet, Reserve};
 use tallystick_node::block::Block;
-use tallystick_node::{Balance, NetworkStatus, SubmissionOutcome, TransactionStatus};
+use tallystick_node::{Balance, Decisions, NetworkStatus, SubmissionOutcome, TransactionStatus};
 use tallystick_proofs::action::Lock;
 use tallystick_proofs::finality::FinalityCertificate;
 
@@ -20,10 +20,39 @@ pub fn network(status: &NetworkStatus, name: &str) -> json::NetworkStatus {
         reported_height: status.reported_height,
         time_ms: status.time.0,
         checkpoint_root: hex::encode(&status.checkpoint_root),
+        epoch: status.epoch,
+        rules_version: status.rules_version,
         validators: status.validators as u64,
         quorum: status.quorum as u64,
         peers_connected: status.connected as u64,
         pool_size: status.pool as u64,
+    }
+}
+
+/// `GET /v1/validators`: what is in force, and what comes.
+pub fn validators(decisions: &Decisions) -> json::Validators {
+    let Decisions { height, epoch, parameters, governance, known_rules } = decisions;
+    let in_force = governance.sets().filter(|(from, _)| from <= epoch).count();
+    let sets = governance.sets().skip(in_force.saturating_sub(1));
+    let set = |(from_epoch, decided): (u64, &DecidedSet)| json::ValidatorSet {
+        from_epoch,
+        from_height: parameters.first_of(from_epoch),
+        keys: decided.validators.keys().iter().map(ToString::to_string).collect(),
+        quorum: decided.validators.quorum() as u64,
+        decided_by: decided.decided_by,
+    };
+    let old_rules = governance.rules().filter(|(from, _)| from <= height).count();
+    let rules = governance.rules().skip(old_rules.saturating_sub(1));
+    let rules = rules.map(|(from_height, version)| json::RulesVersion {
+        version,
+        from_height,
+        is_known: version <= *known_rules,
+    });
+    json::Validators {
+        epoch: *epoch,
+        epoch_blocks: parameters.epoch_blocks(),
+        sets: sets.map(set).collect(),
+        rules: rules.collect(),
     }
 }
 

@@ -4,7 +4,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::Markup;
 use serde::Deserialize;
-use tallystick_api::node::PAGE_MAX;
+use tallystick_api::node::{PAGE_MAX, Validators};
 use tallystick_api::operation::{Access, Operation};
 use tallystick_kernel::{AccountId, Amount, CurrencyCode, Reason, Reference, TransactionId, hex};
 use tallystick_node::block::Block;
@@ -15,12 +15,14 @@ use tallystick_proofs::header::Entry;
 use tallystick_proofs::transaction::{Body, Transaction};
 
 use super::node_routes::App;
-use super::pages;
+use super::{node_json, pages};
 use crate::console::layout::{Links, Page, Place};
 use crate::console::money::Money;
 use crate::console::pages::account::{self, AccountView, Holding};
 use crate::console::pages::block::{self, BlockView};
-use crate::console::pages::network::{self, BlockLine, NetworkView, TransactionLine};
+use crate::console::pages::network::{
+    self, BlockLine, Change, Coming, NetworkView, Rule, TransactionLine,
+};
 use crate::console::pages::payment::{self, PaymentLine, PaymentState, PaymentView, Wanted};
 use crate::http::Routes;
 
@@ -148,20 +150,52 @@ fn network_view(app: &App) -> Result<NetworkView, Reason> {
             break;
         }
     }
+    let decided = node_json::validators(&node.decisions());
+    let (now, coming) = in_force_and_coming(&decided);
     Ok(NetworkView {
         name: app.name.clone(),
         id: status.network,
         height: status.height,
         reported_height: status.reported_height,
         time: status.time,
-        validators: genesis.validators.keys().iter().map(ToString::to_string).collect(),
-        quorum: status.quorum as u64,
+        epoch: decided.epoch,
+        now,
+        coming,
         peers_connected: status.connected as u64,
         pool_size: status.pool as u64,
         supplies: genesis.currencies.iter().filter_map(|it| supply(&it.code)).collect(),
         blocks,
         transactions,
     })
+}
+
+/// Who votes by which rules, and what changes later.
+fn in_force_and_coming(decided: &Validators) -> (Rule, Vec<Coming>) {
+    let (set, rules) = (decided.sets.first(), decided.rules.first());
+    let now = Rule {
+        validators: set.map(|set| set.keys.clone()).unwrap_or_default(),
+        quorum: set.map_or(0, |set| set.quorum),
+        rules_version: rules.map_or(0, |rules| rules.version),
+    };
+    let beyond = |keys: &[String], others: &[String]| {
+        keys.iter().filter(|key| !others.contains(key)).cloned().collect()
+    };
+    let sets = decided.sets.windows(2).filter_map(|pair| {
+        let [before, after] = pair else { return None };
+        let change = Change::Validators {
+            joining: beyond(&after.keys, &before.keys),
+            leaving: beyond(&before.keys, &after.keys),
+            decided_by: after.decided_by,
+        };
+        Some(Coming { from_height: after.from_height, change })
+    });
+    let rules = decided.rules.iter().skip(1).map(|rules| Coming {
+        from_height: rules.from_height,
+        change: Change::Rules { version: rules.version, is_known: rules.is_known },
+    });
+    let mut coming: Vec<Coming> = sets.chain(rules).collect();
+    coming.sort_by_key(|coming| coming.from_height);
+    (now, coming)
 }
 
 fn block_line(block: &Block) -> BlockLine {

@@ -63,6 +63,7 @@ pub fn routes(gate: Gate) -> Routes<App> {
         .add(operations::READYZ, ready)
         .add(operations::OPENAPI, super::openapi("node"))
         .add(endpoints::NETWORK, network)
+        .add(endpoints::VALIDATORS, validators)
         .add(endpoints::GENESIS, genesis)
         .add(endpoints::SUBMIT, submit)
         .add(endpoints::TRANSACTION, transaction)
@@ -85,6 +86,10 @@ async fn ready(State(app): State<App>) -> Result<&'static str, Refusal> {
 
 async fn network(State(app): State<App>) -> Json<json::NetworkStatus> {
     Json(node_json::network(&app.node.network_status(), &app.name))
+}
+
+async fn validators(State(app): State<App>) -> Json<json::Validators> {
+    Json(node_json::validators(&app.node.decisions()))
 }
 
 async fn genesis(State(app): State<App>) -> Response {

@@ -18,7 +18,7 @@ use crate::validators::Validators;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Hands in one transaction and demands that the node has stored it.
-async fn handed_in(node: &NodeClient, bank: &Bank) -> TransactionId {
+pub async fn handed_in(node: &NodeClient, bank: &Bank) -> TransactionId {
     let transaction = bank.transaction();
     let answer = node.submit(vec![transaction.to_bytes()]).await.unwrap();
     let outcome = answer.submissions[0].outcome;
@@ -27,7 +27,7 @@ async fn handed_in(node: &NodeClient, bank: &Bank) -> TransactionId {
 }
 
 /// Waits until a transaction is final at a node; gives its height and index.
-async fn final_at(node: &NodeClient, id: &TransactionId) -> (u64, u64) {
+pub async fn final_at(node: &NodeClient, id: &TransactionId) -> (u64, u64) {
     let end = Instant::now() + PATIENCE;
     loop {
         let status = node.wait_final(id, DurationMs::seconds(5)).await;
@@ -40,7 +40,7 @@ async fn final_at(node: &NodeClient, id: &TransactionId) -> (u64, u64) {
 }
 
 /// Demands that each is final at the same place everywhere.
-async fn final_everywhere(all: &Validators, count: usize, ids: &[TransactionId]) {
+pub async fn final_everywhere(all: &Validators, count: usize, ids: &[TransactionId]) {
     for id in ids {
         let first = final_at(&all.client(0), id).await;
         for place in 1..count {

@@ -25,6 +25,7 @@ mod refusals;
 mod shell;
 mod telemetry;
 mod up;
+mod upgrade;
 mod validators;
 mod visits;
 mod world;

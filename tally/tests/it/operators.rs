@@ -1,6 +1,7 @@
 //! What the operators of a running network decide, from drafting to the final decision.
 
 use crate::network::Network;
+use crate::up::{get, text};
 use crate::world::{World, refused, tally};
 
 fn shown(arguments: &[&str]) -> serde_json::Value {
@@ -49,14 +50,41 @@ fn a_threshold_of_operators_replaces_a_validator_and_one_less_does_not() {
     tally(&draft);
     assert_eq!((sign("node-0"), sign("node-1"), sign("node-3")), (1, 2, 3));
     assert_eq!(shown(&submit)["action"], "validators_change");
+    told(&network, &validators[3]);
     tally(&draft);
     assert_eq!((sign("node-0"), sign("node-1"), sign("node-3")), (1, 2, 3));
     assert_eq!(refused(&submit, "change_pending"), 1);
-    let rules = ["operators", "rules", "--rules", "3", "--height", "9", "--genesis", &genesis];
+    let rules = ["operators", "rules", "--rules", "4", "--height", "9", "--genesis", &genesis];
     tally(&[&rules[..], &["--out", &file]].concat());
     assert_eq!((sign("node-0"), sign("node-1"), sign("node-2")), (1, 2, 3));
     assert_eq!(refused(&submit, "activation_too_soon"), 1);
     let twice = [&draft[..], &[&validators[0]]].concat();
     assert_eq!(refused(&twice, "validators_malformed"), 1);
     drop(network);
+}
+
+/// The network tells, in JSON and on its page, who votes now and who will.
+fn told(network: &Network, newcomer: &str) {
+    let address = network.address("node-2");
+    let told = get(&address, "/v1/validators");
+    let status = get(&address, "/v1/network");
+    assert_eq!((&status["epoch"], &status["rules_version"]), (&told["epoch"], &3.into()));
+    assert_eq!(
+        told["rules"][0],
+        serde_json::json!({
+            "version": 3, "from_height": 0, "is_known": true,
+        })
+    );
+    let [now, later] = told["sets"].as_array().unwrap().as_slice() else {
+        panic!("not two sets: {told}")
+    };
+    let has = |set: &serde_json::Value| set["keys"].as_array().unwrap().contains(&newcomer.into());
+    assert!(!has(now) && has(later) && later["decided_by"].is_string());
+    assert_eq!((&now["from_epoch"], &later["from_epoch"]), (&0.into(), &2.into()));
+    let blocks = told["epoch_blocks"].as_u64().unwrap();
+    assert_eq!(later["from_height"], 2 * blocks);
+    let page = text(&address, "/");
+    let (before, coming) = page.split_once("data-part=\"coming\"").unwrap();
+    assert!(!before.contains(newcomer) && coming.contains(newcomer));
+    assert!(coming.contains(&format!("From height {}", 2 * blocks)));
 }

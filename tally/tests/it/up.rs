@@ -10,10 +10,19 @@ use crate::network::{Network, is_running, run, wait};
 
 const FREE_PORTS: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
-fn get(address: &str, path: &str) -> Value {
+/// What a role answers.
+pub fn get(address: &str, path: &str) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = tallystick_api::Client::new(&format!("http://{address}")).unwrap();
     runtime.block_on(client.get(path)).unwrap()
+}
+
+/// A page of a role.
+pub fn text(address: &str, path: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = format!("http://{address}{path}");
+    let page = async { reqwest::get(url).await.unwrap().text().await.unwrap() };
+    runtime.block_on(page)
 }
 
 #[test]

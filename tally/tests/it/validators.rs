@@ -23,6 +23,8 @@ const PATIENCE_FOR_ANSWERS: DurationMs = DurationMs::seconds(8);
 pub struct Validators {
     folder: PathBuf,
     running: Vec<Option<Child>>,
+    /// By place: the program that is run.
+    programs: Vec<PathBuf>,
     /// What a node's command line begins with.
     prefix: Vec<Vec<String>>,
     addresses: Vec<SocketAddr>,
@@ -37,6 +39,7 @@ impl Validators {
         let mut all = Validators {
             folder: folder.to_owned(),
             running: (0..count).map(|_| None).collect(),
+            programs: vec![env!("CARGO_BIN_EXE_tally").into(); count],
             prefix: vec![Vec::new(); count],
             addresses: Vec::new(),
         };
@@ -78,15 +81,25 @@ impl Validators {
         }
     }
 
+    /// Has a node run by another program from its next start on: one that is a node and nothing
+    /// else, or `tally`.
+    pub fn run_by(&mut self, place: usize, program: PathBuf) {
+        self.programs[place] = program;
+    }
+
     /// Starts a node.
     pub fn start(&mut self, place: usize) {
         let log = self.folder.join(format!("node-{place}.log"));
         let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
         let mut words = self.prefix[place].clone();
-        words.push(env!("CARGO_BIN_EXE_tally").to_owned());
+        let program = &self.programs[place];
+        words.push(program.to_str().unwrap().to_owned());
+        if program == Path::new(env!("CARGO_BIN_EXE_tally")) {
+            words.push("node".to_owned());
+        }
         let child = Command::new(&words[0])
             .args(&words[1..])
-            .args(["node", "--config"])
+            .arg("--config")
             .arg(self.config_file(place))
             .stdout(Stdio::null())
             .stderr(log)

@@ -3,6 +3,7 @@
 mod charges;
 mod idle;
 mod payments;
+mod phase;
 mod reads;
 
 use clap::{Args, Subcommand};
@@ -33,6 +34,9 @@ enum Workload {
     /// Signed payments on nodes in this process, durable and final.
     #[command(after_help = "Example:\n  tally bench payments --nodes 4 --payments 20000")]
     Payments(payments::PaymentsArgs),
+    /// From a proposal to its finality, with bodies stored before it and with it.
+    #[command(after_help = "Example:\n  tally bench phase --nodes 4 --sizes 1,256,2000")]
+    Phase(phase::PhaseArgs),
     /// The bare handler.
     #[command(hide = true)]
     Bare(reads::BareArgs),
@@ -44,6 +48,7 @@ pub fn run(args: &BenchArgs, output: Output) -> Result<(), Failure> {
         Workload::Charges(args) => charges::run(args, output),
         Workload::Idle(args) => idle::run(args, output),
         Workload::Payments(args) => payments::run(args, output),
+        Workload::Phase(args) => phase::run(args, output),
         Workload::Reads(args) => reads::run(args, output),
         Workload::Bare(args) => reads::serve_bare(args),
     }

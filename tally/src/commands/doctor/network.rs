@@ -140,6 +140,8 @@ mod tests {
             reported_height: height,
             time_ms: 0,
             checkpoint_root: String::new(),
+            epoch: 0,
+            rules_version: 1,
             validators: 4,
             quorum: 3,
             peers_connected,

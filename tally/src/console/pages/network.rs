@@ -24,10 +24,12 @@ pub struct NetworkView {
     pub reported_height: u64,
     /// The time of the last block.
     pub time: TimeMs,
-    /// The keys of the validators, in the order of the genesis file.
-    pub validators: Vec<String>,
-    /// How many of them must agree.
-    pub quorum: u64,
+    /// The epoch of the next block.
+    pub epoch: u64,
+    /// Who votes, and by which rules, now.
+    pub now: Rule,
+    /// What the operators have decided for later, in order.
+    pub coming: Vec<Coming>,
     /// How many others this node heard of lately.
     pub peers_connected: u64,
     /// Transactions that wait.
@@ -38,6 +40,47 @@ pub struct NetworkView {
     pub blocks: Vec<BlockLine>,
     /// The latest transactions, the newest first.
     pub transactions: Vec<TransactionLine>,
+}
+
+/// Who votes, and by which rules.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The keys of the validators, each at its place.
+    pub validators: Vec<String>,
+    /// How many of them must agree.
+    pub quorum: u64,
+    /// The version of the rules.
+    pub rules_version: u64,
+}
+
+/// Something that the operators have decided and that is not in force yet.
+#[derive(Clone, Debug)]
+pub struct Coming {
+    /// The first height at which it is in force.
+    pub from_height: u64,
+    /// What it is.
+    pub change: Change,
+}
+
+/// What is going to change.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Who validates.
+    Validators {
+        /// The keys that come.
+        joining: Vec<String>,
+        /// The keys that go.
+        leaving: Vec<String>,
+        /// The transaction that decided it.
+        decided_by: Option<TransactionId>,
+    },
+    /// By which rules.
+    Rules {
+        /// Their version.
+        version: u64,
+        /// Whether this node's program knows them.
+        is_known: bool,
+    },
 }
 
 /// A block in a list.
@@ -88,9 +131,11 @@ pub fn network(view: &NetworkView) -> Markup {
             section.section data-part="validators" aria-labelledby="validators" {
                 div.section-head {
                     h2 #validators { "Validators" }
-                    span.quiet { (view.quorum) " of " (view.validators.len()) " must agree" }
+                    span.quiet { (view.now.quorum) " of " (view.now.validators.len()) " must agree" }
                 }
                 (validators(view))
+                @for coming in &view.coming { (change(coming)) }
+                (origin(view))
             }
         }
     }
@@ -118,7 +163,8 @@ fn figures(view: &NetworkView) -> Markup {
             div.figure { dt { "height" } dd { (view.height) } }
             div.figure { dt { "provable up to height" } dd { (view.reported_height) } }
             div.figure { dt { "payments waiting for a block" } dd { (view.pool_size) } }
-            div.figure { dt { "validators heard of" } dd { (view.peers_connected + 1) small { " of " (view.validators.len()) } } }
+            div.figure { dt { "validators heard of" } dd { (view.peers_connected + 1) small { " of " (view.now.validators.len()) } } }
+            div.figure { dt { "epoch" } dd { (view.epoch) small { " under rules " (view.now.rules_version) } } }
             @for supply in &view.supplies {
                 @let long = if is_long(&supply.digits()) { "figure figure-long" } else { "figure" };
                 div class=(long) { dt { (supply.currency) " in circulation" } dd { (digits(supply)) } }
@@ -183,9 +229,44 @@ fn validators(view: &NetworkView) -> Markup {
             Cell::new(identifier(key, "key of a validator")),
         ],
     };
-    let rows: Vec<Row> = view.validators.iter().enumerate().map(row).collect();
+    let rows: Vec<Row> = view.now.validators.iter().enumerate().map(row).collect();
+    table_small("Validators", &["Place", "Key"], &rows)
+}
+
+/// A decision that is not in force yet.
+fn change(coming: &Coming) -> Markup {
+    let keys = |says: &str, keys: &[String]| {
+        html! {
+            @for key in keys { p.small { (says) " " (identifier(key, "key of a validator")) } }
+        }
+    };
     html! {
-        (table_small("Validators", &["Place", "Key"], &rows))
+        div data-part="coming" {
+            h3 { "From height " (coming.from_height) }
+            @match &coming.change {
+                Change::Validators { joining, leaving, decided_by } => {
+                    (keys("joins:", joining))
+                    (keys("leaves:", leaving))
+                    @if let Some(id) = decided_by.map(|id| id.to_string()) {
+                        p.quiet.small { "decided by " (linked(&id, "transaction", &format!("/payments/{id}"))) }
+                    }
+                }
+                Change::Rules { version, is_known: true } => p.small { "Rules " (version) " come into force." }
+                Change::Rules { version, is_known: false } => {
+                    p.small {
+                        (badge(Tone::Bad, "unknown rules"))
+                        " Rules " (version) " come into force. This node does not know them and stops before: \
+                         install a newer version."
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What everything here is verified from.
+fn origin(view: &NetworkView) -> Markup {
+    html! {
         p.quiet.small { "Network " (identifier(&view.id.to_string(), "network")) }
         p.quiet.small {
             a href="/v1/genesis" download="genesis.tally" { "Genesis file" }

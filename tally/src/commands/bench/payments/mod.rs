@@ -1,7 +1,7 @@
 //! `tally bench payments`: signed public payments, durable and final, against the pipeline's limit.
 
-mod load;
-mod network;
+pub(super) mod load;
+pub(super) mod network;
 mod units;
 
 use std::path::{Path, PathBuf};

@@ -11,6 +11,7 @@ use tallystick_kernel::{
     AccountId, Codec as _, CurrencyCode, DurationMs, Reason, Salt, TransactionId,
 };
 use tallystick_ledger::Rules;
+use tallystick_node::measured::Gate;
 use tallystick_node::{NodeConfig, NodeHandle, Preset, Retention, Running, TransactionStatus};
 use tallystick_proofs::action::Action;
 use tallystick_proofs::genesis::{Genesis, GenesisCurrency, Parameters, ValidatorSet};
@@ -24,6 +25,8 @@ use crate::source;
 /// The nodes, and who may make money there.
 pub struct BenchNetwork {
     nodes: Vec<Running>,
+    /// In the order of the nodes.
+    keys: Vec<PublicKey>,
     /// The genesis file.
     pub genesis: Arc<Genesis>,
     /// The authority of the currency.
@@ -39,6 +42,16 @@ impl BenchNetwork {
         count: usize,
         folder: &Path,
         preset: Preset,
+    ) -> Result<BenchNetwork, Failure> {
+        BenchNetwork::start_measured(count, folder, preset, None).await
+    }
+
+    /// The same, with a gate before the nodes' proposals.
+    pub async fn start_measured(
+        count: usize,
+        folder: &Path,
+        preset: Preset,
+        gate: Option<&Arc<Gate>>,
     ) -> Result<BenchNetwork, Failure> {
         let currency = CurrencyCode::new("EUR")?;
         let seeds: Vec<Zeroizing<[u8; 32]>> =
@@ -60,10 +73,10 @@ impl BenchNetwork {
             },
         });
         let addresses = free_addresses(count)?;
-        let peers: Vec<_> = keys.into_iter().zip(addresses.iter().copied()).collect();
+        let peers: Vec<_> = keys.iter().copied().zip(addresses.iter().copied()).collect();
         let mut nodes = Vec::new();
         for (place, seed) in seeds.into_iter().enumerate() {
-            nodes.push(tallystick_node::run(NodeConfig {
+            let config = NodeConfig {
                 genesis: Arc::clone(&genesis),
                 seed,
                 folder: folder.join(format!("node-{place}")),
@@ -73,9 +86,14 @@ impl BenchNetwork {
                 rules: Rules::default(),
                 retention: Retention::Everything,
                 preset,
-            })?);
+            };
+            nodes.push(match gate {
+                None => tallystick_node::run(config)?,
+                Some(gate) => tallystick_node::run_measured(config, Arc::clone(gate))?,
+            });
         }
-        let network = BenchNetwork { nodes, genesis, bank, currency, salt: AtomicU64::new(0) };
+        let network =
+            BenchNetwork { nodes, keys, genesis, bank, currency, salt: AtomicU64::new(0) };
         network.until_ready().await?;
         Ok(network)
     }
@@ -97,6 +115,12 @@ impl BenchNetwork {
     /// All nodes.
     pub fn handles(&self) -> Vec<NodeHandle> {
         self.nodes.iter().map(|node| node.handle.clone()).collect()
+    }
+
+    /// The node with this key.
+    pub fn node_of(&self, key: &PublicKey) -> Option<NodeHandle> {
+        let place = self.keys.iter().position(|known| known == key)?;
+        Some(self.nodes.get(place)?.handle.clone())
     }
 
     /// Stops the last nodes, so many.
