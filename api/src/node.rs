@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tallystick_kernel::{
-    AccountId, Amount, CurrencyCode, DurationMs, NetworkId, ReserveId, TransactionId,
+    AccountId, Amount, BlockId, CurrencyCode, DurationMs, NetworkId, ReserveId, TransactionId,
 };
 use utoipa::ToSchema;
 
@@ -36,7 +36,8 @@ pub struct NetworkStatus {
     pub reported_height: u64,
     /// The time of the block at `height`.
     pub time_ms: u64,
-    /// The root of the last checkpoint of the state, hexadecimal; the same on every node.
+    /// The root of the last checkpoint of the state, hexadecimal; the same on every node that has
+    /// taken the same checkpoint last.
     pub checkpoint_root: String,
     /// The epoch of the next block.
     pub epoch: u64,
@@ -284,6 +285,42 @@ pub struct Currency {
     #[serde(with = "json::amount")]
     #[schema(value_type = text_schema::MinorUnitsText)]
     pub supply: Amount,
+}
+
+/// `GET /v1/checkpoints/latest`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Checkpoint {
+    /// The height after whose block the state was hashed.
+    pub height: u64,
+    /// The root over all entries of the state, hexadecimal, as this node has computed it.
+    #[schema(value_type = text_schema::DigestText)]
+    pub root: String,
+    /// The block of that height.
+    #[serde(with = "json::text")]
+    #[schema(value_type = text_schema::BlockIdText)]
+    pub block: BlockId,
+    /// The time of that block.
+    pub time_ms: u64,
+    /// The first height whose header holds the root; not there until there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_in: Option<u64>,
+    /// The height of the block whose finality certificate makes that header final: its own, or that
+    /// of a block that follows on it. Not there until there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certified_in: Option<u64>,
+}
+
+/// `POST /v1/snapshots`: a snapshot that was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SnapshotWritten {
+    /// The height of the checkpoint.
+    pub checkpoint: u64,
+    /// The height of its last header, which is certified.
+    pub certified_in: u64,
+    /// The file in the node's folder.
+    pub file: String,
+    /// How long it is.
+    pub bytes: u64,
 }
 
 /// `GET /v1/references/{payee}/{reference}`.

@@ -10,8 +10,8 @@ use crate::client::{Client, DEADLINE, Repeat};
 use crate::error::ApiError;
 use crate::json::{Bytes, Page};
 use crate::node::{
-    Account, Block, CBOR, Currency, NetworkStatus, ReferenceAnswer, Reserve, SubmitAnswer,
-    SubmitRequest, TransactionStatus, Validators, WAIT_MAX,
+    Account, Block, CBOR, Checkpoint, Currency, NetworkStatus, ReferenceAnswer, Reserve,
+    SubmitAnswer, SubmitRequest, TransactionStatus, Validators, WAIT_MAX,
 };
 
 /// A client of one network by any of its nodes: a call that finds a node away goes to the next,
@@ -149,6 +149,18 @@ impl NodeClient {
     pub async fn block(&self, height: u64) -> Result<Block, ApiError> {
         let path = &format!("/v1/blocks/{height}");
         self.any(|node| async move { node.get(path).await }).await
+    }
+
+    /// The last checkpoint that a node has taken.
+    pub async fn checkpoint(&self) -> Result<Checkpoint, ApiError> {
+        self.any(|node| async move { node.get("/v1/checkpoints/latest").await }).await
+    }
+
+    /// What an account held at the last checkpoint; [`Reason::NotReady`] until that is certified.
+    /// The caller MUST verify it.
+    pub async fn account_statement(&self, id: &AccountId) -> Result<Vec<u8>, ApiError> {
+        let path = &format!("/v1/accounts/{id}/statement");
+        self.any(|node| async move { node.get_bytes(path, CBOR).await }).await
     }
 
     async fn all_pages(&self, path: &str, count_max: usize) -> Result<Vec<Reserve>, ApiError> {

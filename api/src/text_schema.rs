@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 use tallystick_kernel::{
-    AccountId, Amount, CurrencyCode, HolderId, NetworkId, Reference, ReserveId, TransactionId,
+    AccountId, Amount, BlockId, CurrencyCode, HolderId, NetworkId, Reference, ReserveId,
+    TransactionId,
 };
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
@@ -49,6 +50,12 @@ text!(
     "A reserve (bech32m).",
     "^tlyr1[02-9ac-hj-np-z]{58}$",
     ReserveId([3; 32]).to_string()
+);
+text!(
+    BlockIdText,
+    "A block: the hash of its header (bech32m).",
+    "^tlyb1[02-9ac-hj-np-z]{58}$",
+    BlockId([6; 32]).to_string()
 );
 text!(
     NetworkIdText,

@@ -5,6 +5,7 @@
 //! or a refusal, never with a panic; it allocates no more than its bound, whatever length the bytes
 //! claim; what it accepts has one encoding, the bytes themselves.
 
+pub mod behind;
 pub mod case;
 pub mod damage;
 pub mod json;

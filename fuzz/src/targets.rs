@@ -30,7 +30,7 @@ use tallystick_proofs::transaction::{Transaction, Witness};
 use tallystick_proofs::x509_certificate::X509Certificate;
 use tallystick_proofs::x509_chain::TrustAnchors;
 
-use crate::{json, samples};
+use crate::{behind, json, samples};
 
 const NOW: TimeMs = samples::START;
 
@@ -70,17 +70,24 @@ impl Target {
 /// Every target.
 pub fn all() -> Vec<Target> {
     let mut all = signed();
+    all.extend(behind::targets());
     all.extend(carried());
     all.extend(json::targets());
     all
 }
 
-fn target(name: &'static str, seeds: Vec<Vec<u8>>, max: usize, read: fn(&[u8]) -> Read) -> Target {
+/// A decoder with the usual bound.
+pub(crate) fn target(
+    name: &'static str,
+    seeds: Vec<Vec<u8>>,
+    max: usize,
+    read: fn(&[u8]) -> Read,
+) -> Target {
     Target { name, seeds, bytes_max: max + 64, allocates: 16 * 1024, read }
 }
 
 /// A decoder of the project's own encoding: what it accepts, it writes again bit by bit.
-fn canonical<T: Codec>(bytes: &[u8], bytes_max: usize) -> Read {
+pub(crate) fn canonical<T: Codec>(bytes: &[u8], bytes_max: usize) -> Read {
     match T::from_bytes(bytes, bytes_max) {
         Err(_) => Read::Refused,
         Ok(value) if value.to_bytes() == bytes => Read::Same,

@@ -54,6 +54,28 @@ impl Place {
         }
     }
 
+    /// The entry that a key names: what a reader of a verified proof has before it.
+    ///
+    /// Returns [`Reason::StorageCorrupt`] for a key that names none.
+    pub fn of_key(key: &[u8]) -> Result<Place, Reason> {
+        let place = if key.starts_with(state_key::ACCOUNT) {
+            Place::Account(AccountId(state_key::id_after(state_key::ACCOUNT, key)?))
+        } else if key.starts_with(state_key::BALANCE) {
+            let (account, currency) =
+                state_key::account_and_currency_after(state_key::BALANCE, key)?;
+            Place::Balance(account, currency)
+        } else if key.starts_with(state_key::CURRENCY) {
+            Place::Currency(state_key::currency_after(state_key::CURRENCY, key)?)
+        } else if key.starts_with(state_key::RESERVE) {
+            Place::Reserve(ReserveId(state_key::id_after(state_key::RESERVE, key)?))
+        } else if key.starts_with(state_key::RULES) {
+            Place::Rules(state_key::height_after(state_key::RULES, key)?)
+        } else {
+            Place::Validators(state_key::height_after(state_key::VALIDATORS, key)?)
+        };
+        Ok(place)
+    }
+
     /// The entry as it is persisted, none when there is none.
     pub fn value(&self, state: &State) -> Option<Vec<u8>> {
         match self {

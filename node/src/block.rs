@@ -1,7 +1,9 @@
 //! A block as the engine carries it: a header and its entries.
 
-use bytes::BufMut;
-use commonware_codec::{Buf, EncodeSize, Error, FixedSize, RangeCfg, Read, Write};
+use bytes::{BufMut, Bytes};
+use commonware_codec::{
+    Buf, DecodeExt, Encode, EncodeSize, Error, FixedSize, RangeCfg, Read, Write,
+};
 use commonware_consensus::types::Height;
 use commonware_consensus::{Block as ConsensusBlock, BoundedBlock, Heightable};
 use commonware_cryptography::Digestible;
@@ -24,6 +26,19 @@ pub struct Block {
     pub header: Header,
     /// What it orders.
     pub entries: Vec<Entry>,
+}
+
+impl Block {
+    /// Reads a block as the engine stores and sends it, and nothing beside it; [`Reason::Malformed`].
+    pub fn from_engine(bytes: &[u8]) -> Result<Block, Reason> {
+        let read = <Block as DecodeExt<()>>::decode(Bytes::copy_from_slice(bytes));
+        read.map_err(|_| Reason::Malformed)
+    }
+
+    /// The bytes as which the engine stores and sends a block.
+    pub fn to_engine(&self) -> Vec<u8> {
+        Encode::encode(self).to_vec()
+    }
 }
 
 impl Codec for Block {

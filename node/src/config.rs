@@ -53,6 +53,8 @@ pub struct NodeConfig {
     pub retention: Retention,
     /// When this node makes a block.
     pub preset: Preset,
+    /// The folder in which blocks are kept that are given up; none keeps them when it is not said.
+    pub archive: Option<PathBuf>,
 }
 
 /// Messages a second that a peer may send on one channel. Mailboxes are allocated for

@@ -31,8 +31,7 @@ use crate::application::{Deliveries, Delivery};
 use crate::applier::{self, Applier, UNWRITTEN_MAX};
 use crate::block::Block;
 use crate::config::MAILBOX;
-use crate::prune::Retention;
-use crate::pruner;
+use crate::pruner::{self, Pruning};
 use crate::schemes::Schemes;
 use crate::shared::Shared;
 use crate::snapshot_restore;
@@ -84,8 +83,8 @@ pub struct Consensus<P> {
     pub schemes: Schemes,
     /// The network's view of who is there; it can block peers.
     pub peers: P,
-    /// How long blocks are kept.
-    pub retention: Retention,
+    /// How long blocks are kept, and where afterwards.
+    pub pruning: Pruning,
     /// The cache of the engine's storage.
     pub pages: CacheRef,
 }
@@ -147,16 +146,16 @@ impl<P: Peers> Consensus<P> {
         let delivering = Deliveries { shared: Arc::clone(&self.shared), out: deliver };
         marshal.start(delivering, buffer, resolver);
         self.apply(context, &mailbox, deliveries);
-        let (clock, shared, finalized, retention) = (
+        let (clock, shared, finalized, pruning) = (
             context.child("prune_clock"),
             Arc::clone(&self.shared),
             mailbox.clone(),
-            self.retention,
+            self.pruning.clone(),
         );
         context
             .child("prune")
             .shared(true)
-            .spawn(move |_| pruner::run(clock, shared, finalized, retention));
+            .spawn(move |_| pruner::run(clock, shared, finalized, pruning));
         Some(mailbox)
     }
 

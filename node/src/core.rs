@@ -432,6 +432,11 @@ impl Core {
         self.genesis.parameters.epoch_of(self.tip.height.saturating_add(1))
     }
 
+    /// The height of the last checkpoint that is written.
+    pub(crate) fn checkpoint_height(&self) -> u64 {
+        self.tip.height - self.tip.height % self.genesis.parameters.checkpoint_interval
+    }
+
     /// The root of the last checkpoint that is written.
     pub(crate) fn checkpoint_root(&self) -> Digest {
         let written = self.state.recent(self.tip.height).map(|record| record.checkpoint_root);

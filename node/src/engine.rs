@@ -13,13 +13,20 @@ use commonware_runtime::{Quota, Runner as _, Spawner as _, Supervisor as _};
 use tallystick_kernel::Reason;
 use tallystick_proofs::finality;
 
+use crate::archive_folder::ArchiveFolder;
 use crate::config::{MESSAGES_PER_SECOND, NodeConfig, SNAPSHOT_MESSAGES_PER_SECOND};
+use crate::engine_check;
 use crate::failure::Failure;
 use crate::handle::NodeHandle;
 use crate::kv_fjall::FjallKv;
 use crate::measured::{Gate, Gated, keeping};
 use crate::network;
+use crate::prune::Keeper;
+use crate::pruner::Pruning;
 use crate::validator::{Channels, Ended, Setup, Validator};
+
+/// The engine's folder in the node's.
+const ENGINE: &str = "engine";
 
 /// A node on a thread of its own.
 pub struct Running {
@@ -52,12 +59,16 @@ fn start(config: NodeConfig, gate: Option<Arc<Gate>>) -> Result<Running, Reason>
     check_address(config.listen)?;
     std::fs::create_dir_all(&config.folder).map_err(|_| Reason::FileUnreadable)?;
     let kv = Arc::new(FjallKv::open(&config.folder.join("ledger"))?);
+    let keeper = config.archive.clone().map(|folder| {
+        let keeper: Arc<dyn Keeper> = Arc::new(ArchiveFolder(folder));
+        keeper
+    });
     let setup = Setup {
         genesis: Arc::clone(&config.genesis),
         seed: config.seed.clone(),
         rules: config.rules,
         verifiers: std::thread::available_parallelism().map_or(1, usize::from),
-        retention: config.retention,
+        pruning: Pruning { retention: config.retention, keeper },
         preset: config.preset,
         failure: Failure::end_process(),
     };
@@ -67,7 +78,7 @@ fn start(config: NodeConfig, gate: Option<Arc<Gate>>) -> Result<Running, Reason>
         .name("node".to_owned())
         .spawn(move || {
             let options = runtime::Config::new()
-                .with_storage_directory(config.folder.join("engine"))
+                .with_storage_directory(config.folder.join(ENGINE))
                 .with_worker_threads(config.worker_threads.max(1));
             runtime::Runner::new(options).start(async move |context| {
                 serve(context, config, validator, gate).await;
@@ -88,6 +99,9 @@ async fn serve(
     validator: Validator,
     gate: Option<Arc<Gate>>,
 ) {
+    if let Err(reason) = engine_check::check(&context, &config.folder.join(ENGINE)).await {
+        return Failure::end_process().report(reason);
+    }
     let private = match validator.key() {
         Ok(private) => private,
         Err(reason) => return Failure::end_process().report(reason),

@@ -86,6 +86,8 @@ pub struct NetworkStatus {
     pub reported_height: u64,
     /// The time of the last executed header.
     pub time: TimeMs,
+    /// The height of the last checkpoint.
+    pub checkpoint_height: u64,
     /// The root of the last checkpoint.
     pub checkpoint_root: Digest,
     /// The epoch of the next block.
@@ -342,6 +344,7 @@ impl NodeHandle {
             height: core.tip.height,
             reported_height: core.tip.executed_height,
             time: core.tip.time,
+            checkpoint_height: core.checkpoint_height(),
             checkpoint_root: core.checkpoint_root(),
             epoch: core.epoch(),
             rules_version: core.state.governance().rules_version(core.tip.height + 1),

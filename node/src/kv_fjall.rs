@@ -9,6 +9,7 @@ use tallystick_kernel::Reason;
 use tallystick_ledger::StateChange;
 use tallystick_ledger::state_key::Visit;
 
+use crate::folder_check;
 use crate::kv::{Kv, View};
 
 /// Bytes of cache and of memtable: a node must be small enough that several fit on a laptop.
@@ -22,8 +23,18 @@ pub struct FjallKv {
 }
 
 impl FjallKv {
-    /// Opens or creates the storage; [`Reason::StorageFailed`], with the cause in the log.
+    /// Opens or creates the storage; [`Reason::StorageFailed`] and [`Reason::StorageCorrupt`], with
+    /// the cause in the log.
     pub fn open(folder: &Path) -> Result<FjallKv, Reason> {
+        folder_check::check(folder)?;
+        // Some of what is damaged the engine meets with a panic.
+        std::panic::catch_unwind(|| FjallKv::open_checked(folder)).unwrap_or_else(|_| {
+            tracing::error!(folder = %folder.display(), "storage cannot be opened");
+            Err(Reason::StorageCorrupt)
+        })
+    }
+
+    fn open_checked(folder: &Path) -> Result<FjallKv, Reason> {
         let database = Database::builder(folder)
             .cache_size(CACHE_BYTES)
             .worker_threads(1)

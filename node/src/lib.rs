@@ -16,6 +16,9 @@ pub mod application;
 pub mod applier;
 pub mod apply;
 pub mod archive;
+#[cfg(feature = "process")]
+pub mod archive_folder;
+pub mod archive_verify;
 pub mod block;
 pub mod bodies;
 pub mod certificate;
@@ -25,8 +28,13 @@ pub mod core;
 pub mod counted;
 #[cfg(feature = "process")]
 pub mod engine;
+#[cfg(feature = "process")]
+pub mod engine_check;
 pub mod epochs;
 pub mod failure;
+pub mod file_parts;
+#[cfg(feature = "process")]
+pub mod folder_check;
 pub mod for_votes;
 pub mod gossip;
 pub mod gossip_message;
@@ -58,6 +66,7 @@ pub mod snapshot_restore;
 pub mod snapshot_shelf;
 pub mod snapshot_source;
 pub mod snapshot_verify;
+pub mod statement;
 pub mod store_check;
 pub mod stored;
 pub mod validator;

@@ -72,13 +72,33 @@ pub fn lowest(kv: &dyn View) -> Result<u64, Reason> {
     }
 }
 
-/// Gives up a stopped node's blocks: the lowest height before and after.
+/// Where blocks are kept that a node gives up.
+pub trait Keeper: Send + Sync {
+    /// Keeps the blocks from `from` on durably, some of those below `below` at least; gives the height
+    /// below which they are kept. They are given up only after it has returned.
+    ///
+    /// Returns [`Reason::NotReady`] while nothing makes the last of them final,
+    /// [`Reason::FileUnreadable`], the reasons of verification for what is there already and does not
+    /// verify, and storage's.
+    fn keep(
+        &self,
+        view: &dyn View,
+        genesis: &Genesis,
+        from: u64,
+        below: u64,
+    ) -> Result<u64, Reason>;
+}
+
+/// Gives up a stopped node's blocks, which the keeper keeps if there is one: the lowest height before
+/// and after.
 ///
-/// Returns [`Reason::NotFound`] for storage without a state, and the reasons of [`State::load`].
+/// Returns [`Reason::NotFound`] for storage without a state, and the reasons of [`State::load`] and
+/// of [`Keeper::keep`].
 pub fn all(
     kv: &Arc<dyn Kv>,
     genesis: &Genesis,
     retention: Retention,
+    keeper: Option<&dyn Keeper>,
 ) -> Result<(u64, u64), Reason> {
     snapshot_restore::resume(kv, genesis)?;
     let state = State::load(genesis, &LedgerView(kv.as_ref()))?.ok_or(Reason::NotFound)?;
@@ -93,9 +113,15 @@ pub fn all(
     let below = retention.below(kv.as_ref(), &reach)?;
     let mut from = before;
     while from < below {
-        let (changes, next) = step(kv.as_ref(), genesis, from, below)?;
-        kv.commit(changes)?;
-        from = next;
+        let kept = match keeper {
+            Some(keeper) => keeper.keep(kv.as_ref(), genesis, from, below)?,
+            None => below,
+        };
+        while from < kept {
+            let (changes, next) = step(kv.as_ref(), genesis, from, kept)?;
+            kv.commit(changes)?;
+            from = next;
+        }
     }
     Ok((before, from))
 }

@@ -6,21 +6,32 @@ use std::time::Duration;
 use commonware_consensus::types::Height;
 use commonware_runtime::Clock;
 use tallystick_kernel::Reason;
+use tallystick_proofs::genesis::Genesis;
 
 use crate::consensus::Mailbox;
-use crate::prune::{ENGINE_BLOCKS, Reach, Retention, lowest, step};
+use crate::kv::View;
+use crate::prune::{ENGINE_BLOCKS, Keeper, Reach, Retention, lowest, step};
 use crate::shared::Shared;
 
 /// How often it looks, and how long it leaves storage to others after a step.
 const PER_LOOK: Duration = Duration::from_secs(10);
 const PER_STEP: Duration = Duration::from_millis(50);
 
-/// Gives up what is older than `retention` says, until storage fails.
-pub async fn run(clock: impl Clock, shared: Arc<Shared>, engine: Mailbox, retention: Retention) {
+/// What a node gives up, and where that is kept if it is.
+#[derive(Clone, Default)]
+pub struct Pruning {
+    /// How long blocks and transactions are kept.
+    pub retention: Retention,
+    /// What keeps them before they are given up.
+    pub keeper: Option<Arc<dyn Keeper>>,
+}
+
+/// Gives up what is older than the retention says, until storage fails.
+pub async fn run(clock: impl Clock, shared: Arc<Shared>, engine: Mailbox, pruning: Pruning) {
     let mut given_up = 0;
     loop {
         clock.sleep(PER_LOOK).await;
-        let kept_from = match prune(&clock, &shared, retention).await {
+        let kept_from = match prune(&clock, &shared, &pruning).await {
             Ok(kept_from) => kept_from,
             Err(reason) => return shared.fail(reason),
         };
@@ -32,7 +43,7 @@ pub async fn run(clock: impl Clock, shared: Arc<Shared>, engine: Mailbox, retent
 }
 
 /// Removes block after block; gives the height from which the engine is to keep them.
-async fn prune(clock: &impl Clock, shared: &Shared, retention: Retention) -> Result<u64, Reason> {
+async fn prune(clock: &impl Clock, shared: &Shared, pruning: &Pruning) -> Result<u64, Reason> {
     let (kv, genesis, head, checkpoint) = {
         let core = shared.core();
         let interval = core.genesis.parameters.checkpoint_interval;
@@ -42,7 +53,9 @@ async fn prune(clock: &impl Clock, shared: &Shared, retention: Retention) -> Res
     };
     let mut from = lowest(kv.as_ref())?;
     let reach = Reach { lowest: from, head: &head, checkpoint };
-    let below = retention.below(kv.as_ref(), &reach)?;
+    let below = pruning.retention.below(kv.as_ref(), &reach)?;
+    let below =
+        if from < below { keep(kv.as_ref(), &genesis, pruning, from, below)? } else { below };
     while from < below {
         let (changes, next) = step(kv.as_ref(), &genesis, from, below)?;
         {
@@ -57,4 +70,23 @@ async fn prune(clock: &impl Clock, shared: &Shared, retention: Retention) -> Res
         clock.sleep(PER_STEP).await;
     }
     Ok(from.max(head.height.saturating_sub(ENGINE_BLOCKS)))
+}
+
+/// Below which height blocks may be given up: those that are kept elsewhere, where they are to be.
+fn keep(
+    kv: &dyn View,
+    genesis: &Genesis,
+    pruning: &Pruning,
+    from: u64,
+    below: u64,
+) -> Result<u64, Reason> {
+    let Some(keeper) = &pruning.keeper else { return Ok(below) };
+    match keeper.keep(kv, genesis, from, below) {
+        Err(reason @ (Reason::StorageFailed | Reason::StorageCorrupt)) => Err(reason),
+        Err(reason) => {
+            tracing::warn!(code = reason.code(), from, "blocks stay: they cannot be archived");
+            Ok(from)
+        }
+        kept => kept,
+    }
 }

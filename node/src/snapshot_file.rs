@@ -4,13 +4,14 @@
 //! four big-endian bytes.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, BufWriter, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use tallystick_kernel::{Codec, Digest, Reason, TimeMs};
 use tallystick_proofs::genesis::Genesis;
 
+use crate::file_parts::{read_part, unwritable, write_part};
 use crate::kv::{Kv, MemoryKv};
 use crate::kv_fjall::FjallKv;
 use crate::snapshot::{CHUNK_BYTES_MAX, MANIFEST_BYTES_MAX};
@@ -120,27 +121,4 @@ fn read(path: &Path, kv: Arc<dyn Kv>, genesis: &Arc<Genesis>) -> Result<Restore,
         Ok(_) => Err(Reason::TrailingBytes),
         Err(error) => Err(unwritable(error)),
     }
-}
-
-fn write_part(out: &mut impl Write, bytes: &[u8]) -> Result<(), Reason> {
-    let length = u32::try_from(bytes.len()).map_err(|_| Reason::TooLarge)?;
-    out.write_all(&length.to_be_bytes()).map_err(unwritable)?;
-    out.write_all(bytes).map_err(unwritable)
-}
-
-fn read_part(input: &mut impl Read, bytes_max: usize) -> Result<Vec<u8>, Reason> {
-    let mut length = [0; 4];
-    input.read_exact(&mut length).map_err(|_| Reason::Malformed)?;
-    let length = usize::try_from(u32::from_be_bytes(length)).map_err(|_| Reason::TooLarge)?;
-    if length > bytes_max {
-        return Err(Reason::TooLarge);
-    }
-    let mut bytes = vec![0; length];
-    input.read_exact(&mut bytes).map_err(|_| Reason::Malformed)?;
-    Ok(bytes)
-}
-
-fn unwritable(error: std::io::Error) -> Reason {
-    tracing::error!(%error, "a snapshot's file");
-    Reason::FileUnreadable
 }

@@ -37,7 +37,7 @@ use crate::handle::NodeHandle;
 use crate::ingest::CHECKED_MAX;
 use crate::keys;
 use crate::kv::Kv;
-use crate::prune::Retention;
+use crate::pruner::Pruning;
 use crate::schemes::Schemes;
 use crate::shared::Shared;
 use crate::snapshot_exchange::Exchange;
@@ -127,8 +127,8 @@ pub struct Setup {
     pub rules: Rules,
     /// Tasks that verify at a time; at least one.
     pub verifiers: usize,
-    /// How long blocks and transactions are kept.
-    pub retention: Retention,
+    /// How long blocks and transactions are kept, and where afterwards.
+    pub pruning: Pruning,
     /// When it makes a block.
     pub preset: Preset,
     /// What is done when it cannot go on.
@@ -220,7 +220,7 @@ impl Validator {
             key: private.public_key(),
             schemes,
             peers,
-            retention: self.setup.retention,
+            pruning: self.setup.pruning.clone(),
             pages: CacheRef::new(NZU16!(PAGE_BYTES), NZUsize!(PAGES_CACHED)),
         };
         start_gossip(context, &self.gossip, self.setup.verifiers, channels.gossip);

@@ -9,6 +9,7 @@
 use tallystick_kernel::limits::{BODY_BYTES_MAX, RECEIPT_BYTES_MAX, WITNESS_BYTES_MAX};
 use tallystick_kernel::{Codec, Reader, Reason, TimeMs, TransactionId, Writer};
 
+use crate::certified::{self, Certified};
 use crate::finality::FinalityCertificate;
 use crate::genesis::Genesis;
 use crate::header::Header;
@@ -83,13 +84,10 @@ impl Receipt {
     /// A verified receipt may be of a transaction that failed: see
     /// [`VerifiedReceipt::require_payment`].
     pub fn verify(&self, genesis: &Genesis) -> Result<VerifiedReceipt, Reason> {
-        let mut sets = KnownSets::new(genesis);
-        for SetChange(change) in &self.changes {
-            sets.follow(genesis, change)?;
-        }
+        let sets = certified::follow(genesis, &self.changes)?;
         let verified = self.verify_under(genesis, &sets)?;
         // A change after this epoch proves nothing here.
-        if sets.last_from() > self.certified_header()?.epoch {
+        if sets.last_from() > self.certified().last()?.epoch {
             return Err(Reason::ValidatorChainBroken);
         }
         Ok(verified)
@@ -117,15 +115,7 @@ impl Receipt {
         if self.result.height == 0 || self.result.height > self.header.executed_height {
             return Err(Reason::ReceiptMismatch);
         }
-        let certified = self.certified_header()?;
-        let validators = sets.at(certified.epoch);
-        if certified.validator_set_hash != validators.hash()
-            || certified.epoch != genesis.parameters.epoch_of(certified.height)
-            || certified.epoch != self.finality.epoch
-        {
-            return Err(Reason::ValidatorSetMismatch);
-        }
-        self.finality.verify(&network, validators, &certified.id())?;
+        self.certified().verify(genesis, sets)?;
         self.transaction.witness.verify(&id)?;
         Ok(VerifiedReceipt {
             id,
@@ -135,16 +125,8 @@ impl Receipt {
         })
     }
 
-    /// Follows the descendants to the header that the certificate is for.
-    fn certified_header(&self) -> Result<&Header, Reason> {
-        let mut tip = &self.header;
-        for next in &self.descendants {
-            if next.previous != tip.id() || next.height != tip.height + 1 {
-                return Err(Reason::HeaderMismatch);
-            }
-            tip = next;
-        }
-        Ok(tip)
+    fn certified(&self) -> Certified<'_> {
+        Certified { header: &self.header, descendants: &self.descendants, finality: &self.finality }
     }
 }
 

@@ -1,14 +1,16 @@
 //! A simulated disk: what a node has committed, and the faults that are drawn for it.
 //!
 //! A commit is all or nothing, and durable when it returns, as [`Kv`] promises. A fault breaks a
-//! commit the way a real disk would: nothing is written, or everything is and nobody is told.
+//! commit the way a real disk would: nothing is written, or everything is and nobody is told. A disk
+//! notes how the state on it moved, so that a run can tell how a node came to where it stands.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tallystick_kernel::Reason;
 use tallystick_ledger::StateChange;
-use tallystick_ledger::state_key::Visit;
+use tallystick_ledger::state_key::{self, Visit};
+use tallystick_node::keys;
 use tallystick_node::kv::{Kv, MemoryView, View};
 
 /// What goes wrong with the next commits or reads.
@@ -25,10 +27,20 @@ pub enum DiskFault {
     Unreadable,
 }
 
+/// How the state on a disk moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// The block of this height was executed.
+    Block(u64),
+    /// A snapshot was taken over.
+    Snapshot,
+}
+
 /// The disk of one node; outlives the node's processes.
 #[derive(Default)]
 pub struct Disk {
     content: Mutex<MemoryView>,
+    moves: Mutex<Vec<Move>>,
     fault: Mutex<Option<DiskFault>>,
     struck: AtomicBool,
     is_spared: AtomicBool,
@@ -54,6 +66,24 @@ impl Disk {
     /// Whether a key is durable here; no fault keeps the simulator from looking.
     pub fn holds(&self, key: &[u8]) -> bool {
         held(&self.content).get(key).is_ok_and(|found| found.is_some())
+    }
+
+    /// How the state moved since this was asked last.
+    pub fn take_moves(&self) -> Vec<Move> {
+        std::mem::take(&mut held(&self.moves))
+    }
+
+    /// A block is written with the head that it leads to, a snapshot's head with its floor.
+    fn note_moves(&self, changes: &[StateChange]) {
+        let written = || changes.iter().filter(|change| change.value.is_some());
+        if !written().any(|change| change.key == state_key::HEAD) {
+            return;
+        }
+        let mut moves = held(&self.moves);
+        for change in written() {
+            moves.extend((change.key == keys::FLOOR).then_some(Move::Snapshot));
+            moves.extend(keys::height_of(&change.key).map(Move::Block));
+        }
     }
 
     fn strike(&self, concerned: &[DiskFault]) -> Option<DiskFault> {
@@ -98,6 +128,7 @@ impl Kv for Disk {
         if matches!(struck, Some(DiskFault::Full | DiskFault::Torn)) {
             return Err(Reason::StorageFailed);
         }
+        self.note_moves(&changes);
         held(&self.content).write(changes);
         if struck.is_some() { Err(Reason::StorageFailed) } else { Ok(()) }
     }
@@ -134,6 +165,20 @@ mod tests {
         assert_eq!(disk.get(&[1]), Ok(Some(vec![1])));
         disk.set_fault(None);
         assert_eq!(disk.commit(put(2)), Ok(()));
+    }
+
+    #[test]
+    fn a_disk_tells_blocks_that_were_executed_from_a_snapshot_that_was_taken_over() {
+        let disk = Disk::default();
+        let written = |keys: &[&[u8]]| {
+            let put = |key: &&[u8]| StateChange { key: key.to_vec(), value: Some(vec![1]) };
+            assert_eq!(disk.commit(keys.iter().map(put).collect()), Ok(()));
+        };
+        written(&[&keys::block(7), state_key::HEAD]);
+        written(&[&keys::block(3)]);
+        written(&[state_key::HEAD, keys::FLOOR]);
+        assert_eq!(disk.take_moves(), [Move::Block(7), Move::Snapshot]);
+        assert_eq!(disk.take_moves(), []);
     }
 
     #[test]

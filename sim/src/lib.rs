@@ -10,6 +10,7 @@ pub mod byzantine;
 pub mod catch_up;
 pub mod chain;
 pub mod clients;
+pub mod comparison;
 pub mod context;
 pub mod disk;
 pub mod draw;

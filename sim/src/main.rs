@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use tallystick_node::Retention;
-use tallystick_sim::catch_up::{Plan, catch_up};
+use tallystick_sim::catch_up::{Plan, Way, catch_up};
 use tallystick_sim::run::{Outcome, broken, run};
 
 /// Simulates the network under seeds.
@@ -95,19 +94,19 @@ fn main() -> ExitCode {
 }
 
 fn come_back(arguments: &Arguments, blocks: u64) -> ExitCode {
-    let retention = if arguments.pruned { Retention::Blocks(1) } else { Retention::Everything };
-    let (is_wiped, is_without_ledger) = (arguments.wiped, false);
-    let plan =
-        Plan { blocks, idle_ms: 2000, per_payment: 2, retention, is_wiped, is_without_ledger };
-    match catch_up(plan) {
+    let (is_pruned, is_wiped) = (arguments.pruned, arguments.wiped);
+    match catch_up(Plan::behind(blocks, is_pruned, is_wiped)) {
         Err(what) => {
             println!("behind: failed: {what}");
             ExitCode::FAILURE
         }
         Ok(report) => {
-            let way = if report.has_history { "by blocks" } else { "by a snapshot" };
+            let way = match report.way {
+                Way::Blocks(count) => format!("by {count} blocks"),
+                Way::Snapshot(count) => format!("by a snapshot and {count} blocks after it"),
+            };
             println!(
-                "behind: {} blocks and {} payments caught up {way}: {:.1} s of network time, \
+                "behind: {} blocks and {} payments, caught up {way}: {:.1} s of network time, \
                  {:.1} s on the wall, {:.0} blocks a second",
                 report.behind,
                 report.payments,
@@ -115,6 +114,8 @@ fn come_back(arguments: &Arguments, blocks: u64) -> ExitCode {
                 report.wall.as_secs_f64(),
                 report.behind as f64 / report.wall.as_secs_f64().max(0.001)
             );
+            println!("the same at all nodes: checkpoint {}", report.compared.checkpoint);
+            println!("the same at all nodes: whole state {}", report.compared.state);
             ExitCode::SUCCESS
         }
     }

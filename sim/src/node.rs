@@ -9,6 +9,7 @@ use tallystick_ledger::Rules;
 use tallystick_node::Preset;
 use tallystick_node::failure::Failure;
 use tallystick_node::kv::Kv;
+use tallystick_node::pruner::Pruning;
 use tallystick_node::validator::{Channels, Ended, Setup, Validator};
 use zeroize::Zeroizing;
 
@@ -52,7 +53,7 @@ pub fn start(context: &deterministic::Context, world: &Arc<World>, post: &Post, 
         seed: Zeroizing::new(world.seeds.get(place).copied().unwrap_or_default()),
         rules,
         verifiers: 2,
-        retention: world.scenario.retention,
+        pruning: Pruning { retention: world.scenario.retention, keeper: None },
         preset: Preset::default(),
         failure: failure(world, &port),
     };

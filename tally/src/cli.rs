@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, doctor, issuer, merchant, operators, prune, receipt, shell, snapshot, wallet,
+    archive, bench, doctor, issuer, merchant, operators, prune, receipt, shell, snapshot,
+    statement, wallet,
 };
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -50,6 +51,8 @@ enum Command {
     Wallet(wallet::WalletArgs),
     /// Look into receipts.
     Receipt(receipt::ReceiptArgs),
+    /// Look into what a node states of an account.
+    Statement(statement::StatementArgs),
     /// Decide, with a threshold of the operators, who validates and by which rules.
     Operators(operators::OperatorsArgs),
     /// Check a node's snapshot, or begin a node with it.
@@ -57,6 +60,8 @@ enum Command {
     /// Give up a stopped node's old blocks; what follows from them stays.
     #[command(after_help = "Example:\n  tally prune --data .tally/node-3 --keep-days 30")]
     Prune(prune::PruneArgs),
+    /// Check the archives of blocks that nodes gave up.
+    Archive(archive::ArchiveArgs),
     /// Measure a running network.
     Bench(bench::BenchArgs),
     /// Say what this machine offers and what a data folder holds.
@@ -107,9 +112,11 @@ fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Merchant(args) => merchant::run(&args, output),
         Command::Wallet(args) => wallet::run(&args, output),
         Command::Receipt(args) => receipt::run(&args, output),
+        Command::Statement(args) => statement::run(&args, output),
         Command::Operators(args) => operators::run(&args, output),
         Command::Snapshot(args) => snapshot::run(&args, output),
         Command::Prune(args) => prune::run(&args, output),
+        Command::Archive(args) => archive::run(&args, output),
         Command::Bench(args) => bench::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, output),
         Command::Completions(args) => {

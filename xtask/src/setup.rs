@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::gate::Tally;
 
 /// Debian packages that the build and the tests need.
-pub const PACKAGES: [&str; 19] = [
+pub const PACKAGES: [&str; 20] = [
     // A C compiler and headers, for the crates that hold C code.
     "gcc",
     "libc6-dev",
@@ -17,6 +17,8 @@ pub const PACKAGES: [&str; 19] = [
     // Tests start a network namespace, and a server that refuses to run as root.
     "util-linux",
     "iproute2",
+    // Another time of day for real processes.
+    "faketime",
     // A second implementation of X.509, a reader and a drawer of QR codes, a database server.
     "openssl",
     "zbar-tools",

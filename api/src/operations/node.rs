@@ -1,17 +1,17 @@
 //! The endpoints of a node.
 //!
 //! Everything on the ledger is public to whoever reaches the node, and a transaction carries its
-//! own authority in its witness: so every endpoint is public.
+//! own authority in its witness: so every endpoint is public but the one that has a file written.
 
-use tallystick_kernel::{Group, NetworkId, Reason, ReserveId};
+use tallystick_kernel::{BlockId, Group, NetworkId, Reason, ReserveId};
 
 use super::{CURSOR, TIMEOUT, WAIT};
 use crate::json::Bytes;
 use crate::node::{
-    Account, Balance, Block, BlockEntry, BlockSummary, CBOR, Currency, FinalResult, Lock,
-    NetworkStatus, Outcome, Reception, ReferenceAnswer, Reserve, RulesVersion, Submission,
-    SubmitAnswer, SubmitRequest, TransactionState, TransactionStatus, ValidatorSet, Validators,
-    WAIT_MAX,
+    Account, Balance, Block, BlockEntry, BlockSummary, CBOR, Checkpoint, Currency, FinalResult,
+    Lock, NetworkStatus, Outcome, Reception, ReferenceAnswer, Reserve, RulesVersion,
+    SnapshotWritten, Submission, SubmitAnswer, SubmitRequest, TransactionState, TransactionStatus,
+    ValidatorSet, Validators, WAIT_MAX,
 };
 use crate::operation::{Access, Documented, Operation, Parameter, Place};
 use crate::text_schema::{
@@ -34,12 +34,15 @@ pub const ALL: &[Operation] = &[
     RECEIPT,
     ACKNOWLEDGEMENT,
     ACCOUNT,
+    STATEMENT,
     RESERVES,
     RESERVES_LOCKED,
     CURRENCY,
     REFERENCE,
     BLOCKS,
     BLOCK,
+    CHECKPOINT,
+    SNAPSHOT,
     EVENTS,
 ];
 
@@ -145,6 +148,20 @@ pub const ACCOUNT: Operation =
         .answers::<Account>()
         .refuses(&[Reason::IdMalformed, Reason::AccountUnknown], &[]);
 
+/// What an account held at the last checkpoint.
+pub const STATEMENT: Operation = Operation::get(
+    "accountStatement",
+    "/v1/accounts/{id}/statement",
+    PUBLIC,
+    "Gives the owners and the free balances of an account at the last checkpoint, or that there was \
+     none, with proofs that verify offline from the genesis file. Reserves are not in it. Refused as \
+     not ready for the few blocks until a certified header holds the checkpoint's root, and after a \
+     start until the next checkpoint.",
+)
+.with(&[ACCOUNT_ID])
+.answers_bytes(CBOR, "the statement in its canonical encoding")
+.refuses(&[Reason::IdMalformed, Reason::NotReady], &[]);
+
 /// The reserves of an account.
 pub const RESERVES: Operation = Operation::get(
     "reserves",
@@ -237,6 +254,29 @@ pub const BLOCK: Operation = Operation::get(
 .with(&[HEIGHT])
 .answers::<Block>()
 .refuses(&[Reason::NotFound], &[]);
+
+/// The last checkpoint.
+pub const CHECKPOINT: Operation = Operation::get(
+    "latestCheckpoint",
+    "/v1/checkpoints/latest",
+    PUBLIC,
+    "Gives the last checkpoint of the state that this node has taken, and where it is reported and \
+     certified: `/v1/blocks/{certified_in}` has the certificate.",
+)
+.answers::<Checkpoint>();
+
+/// A snapshot, written now.
+pub const SNAPSHOT: Operation = Operation::post(
+    "writeSnapshot",
+    "/v1/snapshots",
+    Access::Scope("snapshots"),
+    "Writes a snapshot of the last checkpoint into the node's folder, in place of the one before: \
+     `tally snapshot verify` checks it, and `tally snapshot restore` begins a node with it. It reads \
+     the whole state. Asking twice writes it twice.",
+)
+.without_key()
+.answers::<SnapshotWritten>()
+.refuses(&[Reason::NotReady], &[]);
 
 /// Blocks as they are executed.
 pub const EVENTS: Operation = Operation::get(
@@ -360,6 +400,30 @@ impl Documented for Currency {
             exponent: 2,
             authority: text_schema::account(),
             supply: text_schema::amount(10_000),
+        }
+    }
+}
+
+impl Documented for Checkpoint {
+    fn example() -> Self {
+        Checkpoint {
+            height: 1152,
+            root: "5a".repeat(32),
+            block: BlockId([6; 32]),
+            time_ms: 1_800_000_000_000,
+            reported_in: Some(1153),
+            certified_in: Some(1153),
+        }
+    }
+}
+
+impl Documented for SnapshotWritten {
+    fn example() -> Self {
+        SnapshotWritten {
+            checkpoint: 1152,
+            certified_in: 1153,
+            file: "snapshot.tally".to_owned(),
+            bytes: 148_213,
         }
     }
 }

@@ -118,6 +118,7 @@ impl Cluster {
             rules: self.rules[place],
             retention: Retention::Everything,
             preset: Preset::default(),
+            archive: None,
         };
         self.nodes[place] = Some(run(config).unwrap());
     }

@@ -17,10 +17,8 @@ use crate::history::{History, genesis, open};
 
 /// Places in each file whose byte is altered.
 const PLACES: usize = 12;
-/// Where the blocks and the state of these tests lie in a table; what they do not read follows. (The
-/// end of a table holds lengths. The storage engine takes one that is damaged for what it is, asks for
-/// so much memory and is ended by the system: it serves nothing, and does not say why.)
-const TABLE_BYTES: u64 = 36_000;
+/// The end of a file, where what says how it is read lies: every third byte of it is altered.
+const END_BYTES: u64 = 240;
 
 /// What a whole store served.
 struct Whole {
@@ -71,9 +69,8 @@ fn written(folder: &Path, is_settled: bool) -> Whole {
         for part in 0..48u8 {
             kv.commit(vec![keys::put(vec![255, part], vec![part; 256 * 1024])]).unwrap();
         }
-        let is_table = |file: &PathBuf| file.components().any(|part| part.as_os_str() == "tables");
         for _ in 0..200 {
-            if files(folder).iter().any(is_table) {
+            if files(folder).iter().any(|file| is_table(file)) {
                 break;
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -107,37 +104,33 @@ fn look(folder: &Path, whole: &Whole) -> Result<u64, Reason> {
     Ok(height)
 }
 
-fn fates(is_settled: bool) -> Vec<Fate> {
+/// Where bytes of a file are altered: all over it, and close to each other at its end.
+fn places(length: u64) -> Vec<usize> {
+    let all_over = (0..PLACES as u64).map(|place| length * place / PLACES as u64);
+    let at_end = (length.saturating_sub(END_BYTES)..length).step_by(3);
+    all_over.chain(at_end).map(|place| place as usize).collect()
+}
+
+/// What becomes of a store when bytes of one of these files are altered, one at a time.
+fn fates(is_settled: bool, is_meant: impl Fn(&Path) -> bool) -> Vec<Fate> {
     let folder = tempfile::tempdir().unwrap();
-    let whole = written(&folder.path().join("whole"), is_settled);
     let whole_folder = folder.path().join("whole");
+    let whole = written(&whole_folder, is_settled);
     assert_eq!(look(&whole_folder, &whole), Ok(30));
     let mut fates = Vec::new();
-    let is_table = |file: &PathBuf| file.components().any(|part| part.as_os_str() == "tables");
-    let tables = files(&whole_folder).into_iter().filter(is_table);
-    let largest = tables.max_by_key(|file| std::fs::metadata(file).unwrap().len());
-    for file in files(&whole_folder) {
-        let length = std::fs::metadata(&file).unwrap().len();
-        let is_journal = file.extension().is_some_and(|name| name == "jnl");
-        let length = match is_settled {
-            true if largest.as_ref() == Some(&file) => TABLE_BYTES.min(length / 2),
-            false if is_journal => length,
-            _ => continue,
-        };
-        for place in 0..PLACES as u64 {
-            let offset = (length * place / PLACES as u64) as usize;
+    for file in files(&whole_folder).into_iter().filter(|file| is_meant(file)) {
+        for offset in places(std::fs::metadata(&file).unwrap().len()) {
             let copied = folder.path().join("altered");
             copy(&whole_folder, &copied);
             let target = copied.join(file.strip_prefix(&whole_folder).unwrap());
             let mut bytes = std::fs::read(&target).unwrap();
-            let Some(byte) = bytes.get_mut(offset) else { continue };
-            *byte ^= 0x40;
+            bytes[offset] ^= 0x40;
             std::fs::write(&target, bytes).unwrap();
             let fate = match look(&copied, &whole) {
                 Ok(height) => Fate::Served(height),
                 Err(reason) => Fate::Refused(reason),
             };
-            println!("{} at {offset} of {length}: {fate:?}", file.display());
+            println!("{} at {offset}: {fate:?}", file.display());
             fates.push(fate);
             std::fs::remove_dir_all(&copied).unwrap();
         }
@@ -145,18 +138,36 @@ fn fates(is_settled: bool) -> Vec<Fate> {
     fates
 }
 
+fn is_table(file: &Path) -> bool {
+    file.components().any(|part| part.as_os_str() == "tables")
+}
+
+fn is_journal(file: &Path) -> bool {
+    file.extension().is_some_and(|name| name == "jnl")
+}
+
 #[test]
 fn a_byte_altered_anywhere_in_the_journal_is_found_or_only_takes_back_the_last_blocks() {
-    let fates = fates(false);
+    let fates = fates(false, is_journal);
     let harmed = |fate: &&Fate| **fate != Fate::Served(30);
     assert!(fates.iter().filter(harmed).count() > PLACES / 2, "{fates:?}");
 }
 
 #[test]
 fn a_byte_altered_anywhere_in_a_table_is_found_or_changes_nothing_that_is_served() {
-    let fates = fates(true);
+    let fates = fates(true, is_table);
+    let corrupt = Fate::Refused(Reason::StorageCorrupt);
+    let found = fates.iter().filter(|fate| **fate == corrupt).count();
+    assert!(found > END_BYTES as usize / 6, "{fates:?}");
+    assert!(fates.iter().all(|fate| matches!(fate, Fate::Served(30)) || *fate == corrupt));
+}
+
+#[test]
+fn a_byte_altered_in_what_says_which_tables_there_are_is_found_or_changes_nothing() {
+    let fates = fates(true, |file| !is_table(file) && !is_journal(file));
     let corrupt = Fate::Refused(Reason::StorageCorrupt);
     assert!(fates.contains(&corrupt), "{fates:?}");
+    assert!(fates.iter().all(|fate| matches!(fate, Fate::Served(30)) || *fate == corrupt));
 }
 
 #[test]

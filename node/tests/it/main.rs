@@ -1,6 +1,7 @@
 //! Networks of real nodes in one process, on loopback, each with its own folder and thread.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail so")]
 
+mod archives;
 mod cluster;
 mod corruption;
 mod epochs;

@@ -1,6 +1,7 @@
 //! The commands that are no roles: what people and scripts type.
 
 pub mod amount;
+pub mod archive;
 pub mod bench;
 pub mod doctor;
 pub mod issuer;
@@ -12,6 +13,7 @@ pub mod prune;
 pub mod receipt;
 pub mod shell;
 pub mod snapshot;
+pub mod statement;
 pub mod wallet;
 
 use std::path::Path;

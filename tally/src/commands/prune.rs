@@ -6,9 +6,11 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 use tallystick_kernel::DurationMs;
+use tallystick_node::Retention;
+use tallystick_node::archive_folder::ArchiveFolder;
 use tallystick_node::kv::Kv;
 use tallystick_node::kv_fjall::FjallKv;
-use tallystick_node::{Retention, prune};
+use tallystick_node::prune::{self, Keeper};
 
 use super::receipt::read_genesis;
 use crate::data_folder::DataFolder;
@@ -27,6 +29,9 @@ pub struct PruneArgs {
     /// Keep so many of the newest blocks.
     #[arg(long, value_name = "N", conflicts_with = "keep_days")]
     keep_blocks: Option<u64>,
+    /// Keep the blocks that are given up in files of this folder, which tally archive verify checks.
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
     /// The network's genesis file.
     #[arg(long, default_value = ".tally/genesis.tally")]
     genesis: PathBuf,
@@ -51,7 +56,9 @@ pub fn run(args: &PruneArgs, output: Output) -> Result<(), Failure> {
         None => Retention::Time(DurationMs::minutes(days * 24 * 60)),
     };
     let kv: Arc<dyn Kv> = Arc::new(FjallKv::open(&folder.file("state").join("ledger"))?);
-    let (before, lowest) = prune::all(&kv, &genesis, retention)?;
+    let archive = args.archive.clone().map(ArchiveFolder);
+    let keeper = archive.as_ref().map(|archive| archive as &dyn Keeper);
+    let (before, lowest) = prune::all(&kv, &genesis, retention, keeper)?;
     output.show(&PruneShown { before, lowest }, |shown| {
         format!("blocks {} to {} are given up", shown.before, shown.lowest.saturating_sub(1))
     });

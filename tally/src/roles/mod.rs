@@ -7,6 +7,7 @@ pub mod node;
 pub mod node_json;
 pub mod node_pages;
 pub mod node_routes;
+pub mod node_snapshots;
 pub mod pages;
 pub mod provisioner;
 

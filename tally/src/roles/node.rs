@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use tallystick_crypto::PublicKey;
 use tallystick_kernel::{DurationMs, Reason};
 use tallystick_ledger::Rules;
-use tallystick_node::{NodeHandle, Preset, Retention, Running, snapshot_file};
+use tallystick_node::{Preset, Retention, Running};
 use zeroize::Zeroizing;
 
+use super::node_snapshots::{SNAPSHOT_FILE, Snapshots};
 use super::pages::{Frame, for_browsers};
 use super::{RoleArgs, node_pages, node_routes};
 use crate::commands::receipt::read_genesis;
@@ -54,6 +55,10 @@ pub struct NodeConfig {
     /// For how many days blocks and transactions are kept; for good when it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u32>,
+    /// The folder, in the data folder where it is not absolute, in which blocks are kept that are given
+    /// up, in files that verify; they are lost when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<PathBuf>,
     /// Every how many minutes a snapshot is written into the data folder, as `snapshot.tally`; none
     /// when it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,10 +131,11 @@ pub fn run_knowing(args: &RoleArgs, rules: Rules) -> Result<(), Failure> {
     let listener = runtime.block_on(server::bind(config.listen))?;
     let running = start(&config, &folder, &secrets, genesis, rules)?;
     let handle = running.handle.clone();
+    let snapshots = Snapshots::new(handle.clone(), folder.file(SNAPSHOT_FILE));
     if let Some(minutes) = config.snapshot_minutes {
-        let (handle, file) = (handle.clone(), folder.file("snapshot.tally"));
+        let snapshots = snapshots.clone();
         let pause = Duration::from_secs(u64::from(minutes.max(1)) * 60);
-        let write = move || write_snapshots(&handle, &file, pause);
+        let write = move || snapshots.repeat(pause);
         std::thread::Builder::new()
             .name("snapshots".to_owned())
             .spawn(write)
@@ -140,7 +146,8 @@ pub fn run_knowing(args: &RoleArgs, rules: Rules) -> Result<(), Failure> {
         Gate { public_url, api_keys: ApiKeys::new(config.api_keys.clone())?, ..Gate::default() };
     metrics::node::register(&gate.metrics, &handle);
     let submitted = SubmissionMetrics::new(&gate.metrics);
-    let app = node_routes::App::new(handle.clone(), name, config.console.clone(), submitted);
+    let links = config.console.clone();
+    let app = node_routes::App::new(handle.clone(), name, links, submitted, snapshots);
     let router = node_pages::routes(node_routes::routes(gate)).into_router(app);
     let frame = Frame { place: Place::Network, links: config.console.clone() };
     let router = for_browsers(router, frame);
@@ -187,22 +194,11 @@ fn start(
         rules,
         retention: config.retention(),
         preset: config.preset(),
+        archive: config.archive.as_ref().map(|archive| folder.path().join(archive)),
     });
     started.map_err(|reason| {
         Failure::new(reason).cause(format!("starting the engine on {}", config.listen_peers))
     })
-}
-
-/// Writes the last checkpoint into a file, again and again, until the process ends.
-fn write_snapshots(handle: &NodeHandle, file: &Path, pause: Duration) {
-    loop {
-        std::thread::sleep(pause);
-        let written = handle.snapshot().and_then(|source| snapshot_file::write(&source, file));
-        match written {
-            Ok(()) => tracing::info!("a snapshot is written"),
-            Err(reason) => tracing::warn!(code = reason.code(), "no snapshot is written"),
-        }
-    }
 }
 
 /// The node at `index` of a local network.
@@ -222,6 +218,7 @@ pub fn plan(folder: &Path, network: &Network, index: usize) -> Result<Role, Fail
         api_keys: founding::maintenance_keys(folder)?,
         console: shape.pages(),
         retention_days: None,
+        archive: None,
         snapshot_minutes: None,
         pre_block: None,
     };

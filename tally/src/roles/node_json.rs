@@ -7,6 +7,7 @@ use tallystick_kernel::{
 };
 use tallystick_ledger::{Account, Currency, DecidedSet, Reserve};
 use tallystick_node::block::Block;
+use tallystick_node::statement::CheckpointStatus;
 use tallystick_node::{Balance, Decisions, NetworkStatus, SubmissionOutcome, TransactionStatus};
 use tallystick_proofs::action::Lock;
 use tallystick_proofs::finality::FinalityCertificate;
@@ -159,6 +160,18 @@ pub fn currency(code: CurrencyCode, currency: &Currency) -> json::Currency {
         exponent: currency.exponent,
         authority: currency.authority,
         supply: currency.supply,
+    }
+}
+
+/// The last checkpoint.
+pub fn checkpoint(status: &CheckpointStatus) -> json::Checkpoint {
+    json::Checkpoint {
+        height: status.height,
+        root: hex::encode(&status.root),
+        block: status.block,
+        time_ms: status.time.0,
+        reported_in: status.reported_in,
+        certified_in: status.certified_in,
     }
 }
 

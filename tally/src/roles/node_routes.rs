@@ -1,7 +1,7 @@
 //! The HTTP interface of a node.
 //!
 //! Everything on the ledger is public to whoever reaches the node, and a transaction carries its
-//! own authority in its witness: so every endpoint is public.
+//! own authority in its witness: so every endpoint is public but the one that has a file written.
 
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ use tracing::{Instrument as _, field};
 
 use super::block_summaries::BlockSummaries;
 use super::node_json;
+use super::node_snapshots::Snapshots;
 use crate::console::layout::Links;
 use crate::http::access::ClientAddress;
 use crate::http::events::{self, EVENTS_AT_ONCE, Follower, LAST_EVENT_ID_HEADER, LastEventId};
@@ -47,13 +48,20 @@ pub struct App {
     pub(super) links: Links,
     summaries: BlockSummaries,
     submitted: SubmissionMetrics,
+    snapshots: Snapshots,
 }
 
 impl App {
-    /// The node, its network's name, where the pages of the other roles are, and what counts
-    /// transactions that are handed in.
-    pub fn new(node: NodeHandle, name: String, links: Links, submitted: SubmissionMetrics) -> App {
-        App { node, name, links, summaries: BlockSummaries::new(), submitted }
+    /// The node, its network's name, where the pages of the other roles are, what counts transactions
+    /// that are handed in, and what writes snapshots.
+    pub fn new(
+        node: NodeHandle,
+        name: String,
+        links: Links,
+        submitted: SubmissionMetrics,
+        snapshots: Snapshots,
+    ) -> App {
+        App { node, name, links, summaries: BlockSummaries::new(), submitted, snapshots }
     }
 }
 
@@ -70,12 +78,15 @@ pub fn routes(gate: Gate) -> Routes<App> {
         .add(endpoints::RECEIPT, receipt)
         .add(endpoints::ACKNOWLEDGEMENT, acknowledgement)
         .add(endpoints::ACCOUNT, account)
+        .add(endpoints::STATEMENT, statement)
         .add(endpoints::RESERVES, reserves)
         .add(endpoints::RESERVES_LOCKED, reserves_locked)
         .add(endpoints::CURRENCY, currency)
         .add(endpoints::REFERENCE, by_reference)
         .add(endpoints::BLOCKS, blocks)
         .add(endpoints::BLOCK, block)
+        .add(endpoints::CHECKPOINT, checkpoint)
+        .add(endpoints::SNAPSHOT, snapshot)
         .add(endpoints::EVENTS, block_events)
 }
 
@@ -211,6 +222,20 @@ async fn account(
     Ok(Json(node_json::account(id, &account, &balances)))
 }
 
+async fn statement(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let id: AccountId = path_value("id", &id)?;
+    let statement = app.node.account_statement(&id).map_err(|reason| {
+        let problem = Problem::new(reason);
+        match reason {
+            Reason::NotReady => problem
+                .detail("the last checkpoint is not certified yet, or not known since a start")
+                .way_out("ask again after some blocks; /v1/checkpoints/latest says where it is"),
+            _ => problem,
+        }
+    })?;
+    Ok(cbor(statement.to_bytes()))
+}
+
 async fn reserves(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -283,6 +308,15 @@ async fn block(
     let height: u64 = height.parse().map_err(invalid)?;
     let (block, certificate) = app.node.block(height)?.ok_or(Reason::NotFound)?;
     Ok(Json(node_json::block(&block, certificate.as_ref())))
+}
+
+async fn checkpoint(State(app): State<App>) -> Result<Json<json::Checkpoint>, Refusal> {
+    Ok(Json(node_json::checkpoint(&app.node.checkpoint()?)))
+}
+
+async fn snapshot(State(app): State<App>) -> Result<Json<json::SnapshotWritten>, Refusal> {
+    let written = tokio::task::spawn_blocking(move || app.snapshots.write()).await;
+    Ok(Json(written.unwrap_or(Err(Reason::Internal))?))
 }
 
 async fn block_events(

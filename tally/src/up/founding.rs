@@ -198,11 +198,12 @@ pub fn api_key(file: &Path, name: &str, scopes: &[&str]) -> Result<ApiKeyEntry, 
     })
 }
 
-/// The keys that every role accepts: one reads metrics, one sets the level of the log.
+/// The keys that every role accepts: one reads metrics, one sets the level of the log and has a node
+/// write a snapshot.
 pub fn maintenance_keys(folder: &Path) -> Result<Vec<ApiKeyEntry>, Failure> {
     Ok(vec![
         api_key(&folder.join(MONITOR_KEY_FILE), "monitor", &["metrics"])?,
-        api_key(&folder.join(MAINTENANCE_KEY_FILE), "maintenance", &["log-level"])?,
+        api_key(&folder.join(MAINTENANCE_KEY_FILE), "maintenance", &["log-level", "snapshots"])?,
     ])
 }
 

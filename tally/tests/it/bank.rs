@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tallystick_crypto::key_store::{KeyPurpose, StoredSigner};
-use tallystick_kernel::{Amount, DurationMs, Salt};
+use tallystick_kernel::{AccountId, Amount, DurationMs, Salt};
 use tallystick_proofs::action::Action;
 use tallystick_proofs::transaction::{Body, Transaction};
 use tallystick_tally::commands::network_file::NetworkFile;
@@ -15,6 +15,7 @@ use tallystick_tally::source;
 pub struct Bank {
     network: NetworkFile,
     keys: KeyFile,
+    ahead: DurationMs,
 }
 
 impl Bank {
@@ -24,7 +25,18 @@ impl Bank {
         Bank {
             network: NetworkFile::read(&folder.join("network.toml")).unwrap(),
             keys: KeyFile::open(&folder.join("issuer"), &machine_key).unwrap(),
+            ahead: DurationMs(0),
         }
+    }
+
+    /// The same with a clock that is ahead.
+    pub fn ahead(self, by: DurationMs) -> Bank {
+        Bank { ahead: by, ..self }
+    }
+
+    /// The account that has the money.
+    pub fn account(&self) -> AccountId {
+        self.network.genesis.authority(&self.network.currency).unwrap()
     }
 
     /// A transaction that succeeds, other than all before.
@@ -36,7 +48,7 @@ impl Bank {
             network: genesis.network(),
             account,
             salt: Salt(source::random().unwrap()),
-            valid_until: source::now().after(DurationMs::minutes(5)),
+            valid_until: source::now().after(self.ahead).after(DurationMs::minutes(5)),
             action: Action::Mint { currency, payee: account, amount, reference: None },
         };
         let signer = StoredSigner::new(self.keys.store(), "account", KeyPurpose::Account).unwrap();

@@ -4,6 +4,7 @@
 mod authorization;
 mod bank;
 mod collector;
+mod damage;
 mod doctor;
 mod events;
 mod faults;
@@ -22,6 +23,7 @@ mod people;
 mod planted_secrets;
 mod provisioning;
 mod refusals;
+mod rejoin;
 mod shell;
 mod telemetry;
 mod up;

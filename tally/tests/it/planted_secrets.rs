@@ -253,7 +253,7 @@ impl Keys {
     fn fitting(&self, access: Access) -> &str {
         match access {
             Access::Scope("metrics") => &self.monitor,
-            Access::Scope("log-level") => &self.maintenance,
+            Access::Scope("log-level" | "snapshots") => &self.maintenance,
             Access::Scope("charges") => &self.till,
             Access::Scope("authorizations") => &self.merchant,
             Access::Scope(_) => &self.operator,

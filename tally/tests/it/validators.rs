@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// How long a node is asked that may not answer.
 const PATIENCE_FOR_ANSWERS: DurationMs = DurationMs::seconds(8);
 
+/// What makes a process see another time of day.
+const FAKED_CLOCK: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
+
 /// The validators of a network; killed when dropped.
 pub struct Validators {
     folder: PathBuf,
@@ -28,6 +31,8 @@ pub struct Validators {
     /// What a node's command line begins with.
     prefix: Vec<Vec<String>>,
     addresses: Vec<SocketAddr>,
+    /// How far ahead the clocks of nodes are that are started from now on.
+    ahead: DurationMs,
 }
 
 impl Validators {
@@ -42,6 +47,7 @@ impl Validators {
             programs: vec![env!("CARGO_BIN_EXE_tally").into(); count],
             prefix: vec![Vec::new(); count],
             addresses: Vec::new(),
+            ahead: DurationMs(0),
         };
         all.addresses = (0..count).map(|place| all.config(place).listen).collect();
         all
@@ -59,6 +65,23 @@ impl Validators {
     fn config(&self, place: usize) -> NodeConfig {
         let text = std::fs::read_to_string(self.config_file(place)).unwrap();
         toml::from_str(&text).unwrap()
+    }
+
+    /// Changes a node's configuration, for when it is started next.
+    pub fn configure(&self, place: usize, change: impl FnOnce(&mut NodeConfig)) {
+        let mut config = self.config(place);
+        change(&mut config);
+        std::fs::write(self.config_file(place), toml::to_string(&config).unwrap()).unwrap();
+    }
+
+    /// Sets the clocks of all nodes that are started from now on ahead.
+    pub fn set_clocks_ahead(&mut self, by: DurationMs) {
+        self.ahead = by;
+    }
+
+    /// Removes all that a node has stored; it keeps its key and its configuration.
+    pub fn wipe(&self, place: usize) {
+        std::fs::remove_dir_all(self.node_folder(place).join("state")).unwrap();
     }
 
     /// Has every node run in a network namespace of its own: HTTP at `http`, peers at `peers`.
@@ -97,14 +120,14 @@ impl Validators {
         if program == Path::new(env!("CARGO_BIN_EXE_tally")) {
             words.push("node".to_owned());
         }
-        let child = Command::new(&words[0])
-            .args(&words[1..])
-            .arg("--config")
-            .arg(self.config_file(place))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg("--config").arg(self.config_file(place));
+        if self.ahead.0 > 0 {
+            // What measures durations is left alone.
+            command.env("LD_PRELOAD", FAKED_CLOCK).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            command.env("FAKETIME", format!("+{}", self.ahead.0 / 1000));
+        }
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.running[place] = Some(child);
     }
 
@@ -131,10 +154,15 @@ impl Validators {
         }
     }
 
+    /// All that a node wrote into its log.
+    pub fn whole_log(&self, place: usize) -> String {
+        let log = self.folder.join(format!("node-{place}.log"));
+        std::fs::read_to_string(log).unwrap_or_default()
+    }
+
     /// The end of what a node wrote into its log.
     pub fn log(&self, place: usize) -> String {
-        let log = self.folder.join(format!("node-{place}.log"));
-        let text = std::fs::read_to_string(log).unwrap_or_default();
+        let text = self.whole_log(place);
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }

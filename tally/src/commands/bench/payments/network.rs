@@ -86,6 +86,7 @@ impl BenchNetwork {
                 rules: Rules::default(),
                 retention: Retention::Everything,
                 preset,
+                archive: None,
             };
             nodes.push(match gate {
                 None => tallystick_node::run(config)?,
