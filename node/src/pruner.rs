@@ -17,6 +17,9 @@ use crate::shared::Shared;
 const PER_LOOK: Duration = Duration::from_secs(10);
 const PER_STEP: Duration = Duration::from_millis(50);
 
+/// Blocks that are archived together at least, so that files are not many and small.
+const ARCHIVED_TOGETHER: u64 = 1024;
+
 /// What a node gives up, and where that is kept if it is.
 #[derive(Clone, Default)]
 pub struct Pruning {
@@ -81,6 +84,9 @@ fn keep(
     below: u64,
 ) -> Result<u64, Reason> {
     let Some(keeper) = &pruning.keeper else { return Ok(below) };
+    if below - from < ARCHIVED_TOGETHER {
+        return Ok(from);
+    }
     match keeper.keep(kv, genesis, from, below) {
         Err(reason @ (Reason::StorageFailed | Reason::StorageCorrupt)) => Err(reason),
         Err(reason) => {
