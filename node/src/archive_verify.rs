@@ -214,7 +214,8 @@ impl<'g> Verification<'g> {
             return Err(Reason::HeaderMismatch);
         }
         if above + 1 >= self.facts.from {
-            let reported = self.results.range(above + 1..=header.executed_height);
+            let unreported = self.results.range(above + 1..);
+            let reported = unreported.take_while(|(height, _)| **height <= header.executed_height);
             if results_root(reported.flat_map(|(_, results)| results)) != header.results_root {
                 return Err(Reason::RootMismatch);
             }

@@ -124,7 +124,8 @@ fn fates(is_settled: bool, is_meant: impl Fn(&Path) -> bool) -> Vec<Fate> {
             copy(&whole_folder, &copied);
             let target = copied.join(file.strip_prefix(&whole_folder).unwrap());
             let mut bytes = std::fs::read(&target).unwrap();
-            bytes[offset] ^= 0x40;
+            let Some(byte) = bytes.get_mut(offset) else { continue };
+            *byte ^= 0x40;
             std::fs::write(&target, bytes).unwrap();
             let fate = match look(&copied, &whole) {
                 Ok(height) => Fate::Served(height),
