@@ -3,7 +3,9 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use commonware_p2p::AddressableManager as _;
@@ -80,9 +82,20 @@ fn start(config: NodeConfig, gate: Option<Arc<Gate>>) -> Result<Running, Reason>
             let options = runtime::Config::new()
                 .with_storage_directory(config.folder.join(ENGINE))
                 .with_worker_threads(config.worker_threads.max(1));
-            runtime::Runner::new(options).start(async move |context| {
-                serve(context, config, validator, gate).await;
-            });
+            let is_open = Arc::new(AtomicBool::new(false));
+            let opened = Arc::clone(&is_open);
+            let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                runtime::Runner::new(options).start(async move |context| {
+                    serve(context, config, validator, gate, &opened).await;
+                });
+            }));
+            if let Err(panic) = ended {
+                // Before it is open, nothing but its own files can make the engine panic.
+                if !is_open.load(Ordering::Relaxed) {
+                    Failure::end_process().report(Reason::StorageCorrupt);
+                }
+                std::panic::resume_unwind(panic);
+            }
         })
         .map_err(|_| Reason::Internal)?;
     Ok(Running { handle, thread })
@@ -98,6 +111,7 @@ async fn serve(
     config: NodeConfig,
     validator: Validator,
     gate: Option<Arc<Gate>>,
+    is_open: &AtomicBool,
 ) {
     if let Err(reason) = engine_check::check(&context, &config.folder.join(ENGINE)).await {
         return Failure::end_process().report(reason);
@@ -125,7 +139,10 @@ async fn serve(
         gossip: network.register(5, quota),
         snapshots: network.register(6, snapshots),
     };
-    let connect = || drop(network.start());
+    let connect = || {
+        is_open.store(true, Ordering::Relaxed);
+        drop(network.start());
+    };
     // What the gate lets go of is sent past it.
     let (own, gossip) = (validator.own(), channels.gossip.0.clone());
     let channels = keeping(channels, gate.as_ref());

@@ -4,7 +4,6 @@
 mod authorization;
 mod bank;
 mod collector;
-mod damage;
 mod doctor;
 mod events;
 mod faults;
