@@ -79,6 +79,8 @@ fn a_write_is_keyed_or_says_why_it_needs_no_key() {
     }
     let expected = [
         "node submit",
+        // Each time it is the last checkpoint that is written.
+        "node writeSnapshot",
         "issuer beginSession",
         "issuer fundBatch",
         "issuer authorizeDevice",
