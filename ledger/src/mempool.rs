@@ -52,6 +52,7 @@ pub struct Pool {
     rules: Rules,
     arrived: u64,
     waiting: BTreeMap<u64, Waiting>,
+    bytes: usize,
     by_id: Lookup<TransactionId, u64>,
     by_claim: Lookup<Claim, u64>,
     by_time: Deadlines<TransactionId>,
@@ -82,6 +83,7 @@ impl Pool {
             rules,
             arrived: 0,
             waiting: BTreeMap::new(),
+            bytes: 0,
             by_id: Lookup::default(),
             by_claim: Lookup::default(),
             by_time: Deadlines::default(),
@@ -95,6 +97,11 @@ impl Pool {
     /// How many transactions wait.
     pub fn len(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// The bytes of all.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether none waits.
@@ -273,12 +280,14 @@ impl Pool {
         let Made { account, reserves } = made(&id, &body.action);
         self.accounts_made.extend(account);
         self.reserves_made.extend(reserves);
+        self.bytes += waiting.bytes;
         self.waiting.insert(place, waiting);
     }
 
     fn remove(&mut self, id: &TransactionId) {
         let Some(place) = self.by_id.remove(id) else { return };
         let Some(waiting) = self.waiting.remove(&place) else { return };
+        self.bytes -= waiting.bytes;
         self.held.remove(&place);
         let body = &waiting.transaction.body;
         self.by_time.remove(body.valid_until, id);

@@ -37,6 +37,7 @@ impl Core {
         let transactions = self.transactions(&block.entries)?;
         let executed: Vec<(Entry, &Transaction)> =
             block.entries.iter().copied().zip(transactions.iter().map(AsRef::as_ref)).collect();
+        let claimed = self.claimed(&executed);
         let outcome =
             execute_with(&mut self.state, &block.header, &executed, &Threads::of_this_machine());
         let mut changes = outcome.changes;
@@ -49,7 +50,7 @@ impl Core {
             changes.push(keys::put(keys::report(reported), height.to_bytes()));
         }
         changes.extend(self.forget(&block.entries, block.header.time));
-        changes.extend(self.drop_rivals(&executed));
+        changes.extend(self.drop_rivals(&executed, claimed));
         self.pool.expire(block.header.time);
         Ok(changes)
     }

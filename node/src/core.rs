@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tallystick_crypto::{PublicKey, Signature};
 use tallystick_kernel::{Digest, NetworkId, Reason, TimeMs, TransactionId};
-use tallystick_ledger::claims::{Claim, check_claims, claims};
+use tallystick_ledger::claims::{Claim, claims};
 use tallystick_ledger::{Admitted, Ancestor, Pool, PoolLimits, Rules, State, StateChange};
 use tallystick_proofs::genesis::Genesis;
 use tallystick_proofs::header::{Entry, Header};
@@ -277,6 +277,9 @@ impl Core {
                 // Storage was read anew meanwhile.
                 continue;
             }
+            // A pool that was made anew meanwhile does not have it.
+            let lost = (!self.pool.contains(&entry.id)).then_some(self.own);
+            let unpooled_for = unpooled_for.or(lost);
             self.stored.insert(entry, transaction, bytes.len(), group, unpooled_for);
             if for_vote {
                 self.stored.for_votes.insert(entry, self.state.height());
@@ -356,9 +359,12 @@ impl Core {
     pub(crate) fn forget(&mut self, executed: &[Entry], block_time: TimeMs) -> Vec<StateChange> {
         let mut changes = Vec::new();
         for entry in executed {
-            // Another witness for the same id is dead too.
+            // Another witness for the same id is dead too, and no receipt needs its body.
             for stored in self.stored.of_id(&entry.id) {
                 changes.extend(self.let_go(&stored));
+                if stored != *entry {
+                    changes.push(keys::remove(keys::body(&stored)));
+                }
             }
             self.acknowledgements.forget(&entry.id);
             self.ending.insert(entry.id, self.state.height());
@@ -372,23 +378,45 @@ impl Core {
         changes
     }
 
-    /// Lets go of what can never be in a block any more, because the block just executed took or
-    /// changed what it claims; gives the writes for it.
-    pub(crate) fn drop_rivals(&mut self, executed: &[(Entry, &Transaction)]) -> Vec<StateChange> {
-        let mut dead = self.pool.executed(&self.state, executed);
-        let taken: Vec<Claim> = executed.iter().flat_map(|(_, one)| claims(&one.body)).collect();
-        let (height, time) = (self.state.height(), self.state.time());
-        for (entry, transaction) in self.stored.rivals(&taken) {
-            if let Err(reason) = check_claims(&self.state, &transaction, height, time) {
-                dead.push((entry.id, reason));
+    /// Claims of a block's transactions that something stands behind before it is executed.
+    pub(crate) fn claimed(&self, executed: &[(Entry, &Transaction)]) -> Vec<Claim> {
+        let all = executed.iter().flat_map(|(_, one)| claims(&one.body));
+        all.filter(|Claim::Reserve(id)| self.state.reserve(id).is_some()).collect()
+    }
+
+    /// Lets go of what can never be in a block any more, because the block just executed used up
+    /// what it claims; gives the writes for it. `claimed` is [`Core::claimed`] before the block.
+    ///
+    /// What cannot use its claim for another reason leaves the pool and waits: a lock may go, and a
+    /// reserve that is not there may still be opened.
+    pub(crate) fn drop_rivals(
+        &mut self,
+        executed: &[(Entry, &Transaction)],
+        mut claimed: Vec<Claim>,
+    ) -> Vec<StateChange> {
+        claimed.retain(|Claim::Reserve(id)| self.state.reserve(id).is_none());
+        let used: HashSet<Claim> = claimed.iter().copied().collect();
+        let own = self.own;
+        let mut dead: Vec<Entry> =
+            self.stored.rivals(&claimed).into_iter().map(|(entry, _)| entry).collect();
+        for (id, _) in self.pool.executed(&self.state, executed) {
+            for entry in self.stored.of_id(&id) {
+                let is_dead = self.stored.get(&entry).is_some_and(|transaction| {
+                    claims(&transaction.body).any(|claim| used.contains(&claim))
+                });
+                if is_dead {
+                    dead.push(entry);
+                } else {
+                    self.stored.unadmitted(&entry, own);
+                }
             }
         }
+        dead.sort_unstable();
+        dead.dedup();
         let mut changes = Vec::new();
-        for (id, reason) in dead {
-            tracing::debug!(%id, code = reason.code(), "lost its claim to another transaction");
-            for entry in self.stored.of_id(&id) {
-                changes.extend(self.end(&entry));
-            }
+        for entry in dead {
+            tracing::debug!(id = %entry.id, "lost its claim to another transaction");
+            changes.extend(self.end(&entry));
         }
         changes
     }

@@ -1,10 +1,11 @@
 //! Which stored transactions wait: one list for each commit that stored some.
 //!
 //! Invariants: a list goes when nothing of it waits any more; what a list names waits exactly if
-//! its body is here and its id has no result.
+//! its body is here, its id has no result, and a block of about now could hold it.
 
 use std::sync::Arc;
 
+use tallystick_kernel::limits::{REMEMBERED, VALIDITY_MAX};
 use tallystick_kernel::{Reader, Reason, TimeMs, Writer};
 use tallystick_ledger::StateChange;
 use tallystick_proofs::header::Entry;
@@ -25,8 +26,8 @@ pub fn list(group: u64, entries: &[Entry]) -> StateChange {
 }
 
 impl Core {
-    /// Takes up what waits: of each list what has no result and whose body is here. Lists of which
-    /// nothing waits are removed.
+    /// Takes up what waits. Lists of which nothing waits are removed, and bodies that came only for
+    /// a vote or for whose end a snapshot has led past: what became of those is not known here.
     pub(crate) fn take_up_pending(&mut self, now: TimeMs) -> Result<(), Reason> {
         let mut groups: Vec<(u64, Vec<Entry>)> = Vec::new();
         self.kv.scan(keys::PENDING, &mut |key, value| {
@@ -40,9 +41,12 @@ impl Core {
             self.next_group = group + 1;
             let before = waiting.len();
             for entry in entries {
-                if let Some(transaction) = self.waiting(&entry)? {
+                let Some((transaction, bytes)) = self.waiting(&entry)? else { continue };
+                if self.is_timely(&transaction, now) {
                     waiting.push(entry);
-                    self.take_up(entry, transaction, group, now);
+                    self.take_up(entry, (transaction, bytes), group, now);
+                } else {
+                    ended.push(keys::remove(keys::body(&entry)));
                 }
             }
             if waiting.len() == before {
@@ -65,6 +69,12 @@ impl Core {
             }
             _ => Err(Reason::StorageCorrupt),
         }
+    }
+
+    /// Whether a block above the head may hold it, by any clock that is not far from `now`.
+    fn is_timely(&self, transaction: &Transaction, now: TimeMs) -> bool {
+        let (until, time) = (transaction.body.valid_until, self.state.time());
+        until > time && until <= now.max(time).after(VALIDITY_MAX).after(REMEMBERED)
     }
 
     fn take_up(

@@ -79,11 +79,6 @@ impl Stored {
         witnesses.iter().find(|one| one.witness_hash == entry.witness_hash)
     }
 
-    /// The bytes of all.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// The transaction and the length of its canonical bytes, if it is here.
     pub fn sized(&self, entry: &Entry) -> Option<(&Arc<Transaction>, usize)> {
         self.find(entry).map(|one| (&one.transaction, one.bytes))
@@ -134,20 +129,16 @@ impl Stored {
         self.by_time.insert(transaction.body.valid_until, entry);
         self.bytes += bytes;
         *self.groups.entry(group).or_default() += 1;
-        if let Some(peer) = unpooled_for {
-            let (count, held) = self.by_peer.entry(peer).or_default();
-            (*count, *held) = (*count + 1, *held + bytes);
-            *self.by_account.entry(transaction.body.account).or_default() += 1;
-            self.by_claim.extend(claims(&transaction.body).map(|claim| (claim, entry)));
-            self.unpooled.insert(entry);
-        }
         let witness_hash = entry.witness_hash;
-        let one = One { witness_hash, transaction, bytes, group, unpooled_for };
+        let one = One { witness_hash, transaction, bytes, group, unpooled_for: None };
         match self.all.get_mut(&entry.id) {
             Some(witnesses) => witnesses.push(one),
             None => drop(self.all.insert(entry.id, vec![one])),
         }
         self.count += 1;
+        if let Some(peer) = unpooled_for {
+            self.unadmitted(&entry, peer);
+        }
     }
 
     /// Lets one go; gives its group when nothing of that is here any more.
@@ -168,12 +159,26 @@ impl Stored {
         is_empty.then(|| self.groups.remove(&one.group)).flatten().map(|_| one.group)
     }
 
+    /// Notes that one is not admitted (any more): the validator that sent it, or this one, is
+    /// accountable for it.
+    pub fn unadmitted(&mut self, entry: &Entry, peer: PublicKey) {
+        let Some(one) = find_mut(&mut self.all, entry) else { return };
+        if one.unpooled_for.is_some() {
+            return;
+        }
+        one.unpooled_for = Some(peer);
+        let (bytes, body) = (one.bytes, &one.transaction.body);
+        let (count, held) = self.by_peer.entry(peer).or_default();
+        (*count, *held) = (*count + 1, *held + bytes);
+        *self.by_account.entry(body.account).or_default() += 1;
+        self.by_claim.extend(claims(body).map(|claim| (claim, *entry)));
+        self.unpooled.insert(*entry);
+    }
+
     /// Notes that one was admitted after all.
     pub fn admitted(&mut self, entry: &Entry) {
         self.for_votes.remove(entry);
-        let witnesses = self.all.get_mut(&entry.id).into_iter().flatten();
-        let found = witnesses.into_iter().find(|one| one.witness_hash == entry.witness_hash);
-        let Some(one) = found else { return };
+        let Some(one) = find_mut(&mut self.all, entry) else { return };
         let Some(peer) = one.unpooled_for.take() else { return };
         let (bytes, body) = (one.bytes, &one.transaction.body);
         self.unpooled.remove(entry);
@@ -221,6 +226,14 @@ impl Stored {
     pub fn past(&self, block_time: TimeMs) -> Vec<Entry> {
         self.by_time.due(block_time)
     }
+}
+
+fn find_mut<'a>(
+    all: &'a mut Lookup<TransactionId, Vec<One>>,
+    entry: &Entry,
+) -> Option<&'a mut One> {
+    let witnesses = all.get_mut(&entry.id)?;
+    witnesses.iter_mut().find(|one| one.witness_hash == entry.witness_hash)
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl Core {
         let held: usize = ancestors.iter().map(|ancestor| ancestor.ids.len()).sum();
         let waiting = self.pool.len().saturating_sub(held);
         // In flight or not, one is about as long as another.
-        let bytes = self.stored.bytes() / self.pool.len().max(1) * waiting;
+        let bytes = self.pool.bytes() / self.pool.len().max(1) * waiting;
         waiting >= self.preset.entries || (waiting > 0 && bytes >= self.preset.bytes)
     }
 

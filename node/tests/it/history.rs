@@ -34,7 +34,7 @@ pub struct History {
     salts: u64,
 }
 
-fn eur() -> CurrencyCode {
+pub fn eur() -> CurrencyCode {
     CurrencyCode::new("EUR").unwrap()
 }
 
@@ -93,11 +93,16 @@ impl History {
         History { genesis, kv, core, tip, now, paid, validators, salts: 0 }
     }
 
-    fn account(&self, index: usize) -> AccountId {
+    pub fn account(&self, index: usize) -> AccountId {
         self.genesis.accounts().nth(index).unwrap().0
     }
 
     fn body(&mut self, action: Action) -> Transaction {
+        self.sign(action, &[&SigningKey::ed25519_from_seed(&[200; 32])])
+    }
+
+    /// An action of the bank's account.
+    pub fn sign(&mut self, action: Action, keys: &[&SigningKey]) -> Transaction {
         self.salts += 1;
         let mut salt = [0; 16];
         salt[..8].copy_from_slice(&self.salts.to_be_bytes());
@@ -108,7 +113,23 @@ impl History {
             valid_until: self.now.after(DurationMs::minutes(5)),
             action,
         };
-        body.sign(&[&SigningKey::ed25519_from_seed(&[200; 32])])
+        body.sign(keys)
+    }
+
+    /// Offers transactions and stores what is admitted; an answer for each.
+    pub fn offer(
+        &mut self,
+        source: Source,
+        transactions: &[Transaction],
+    ) -> Vec<Result<Admitted, Reason>> {
+        let offered = transactions.iter().map(|one| {
+            let Named { entry, transaction, bytes } = Named::read(&one.to_bytes()).unwrap();
+            (source, Verified { entry, transaction, bytes })
+        });
+        let intent = self.core.admit(&offered.collect::<Vec<_>>(), self.now).unwrap();
+        self.kv.commit(intent.changes).unwrap();
+        self.core.settle(intent.storing);
+        intent.answers
     }
 
     /// A proof by three of the four validators.
@@ -162,14 +183,8 @@ impl History {
         }
         // What the account cannot pay yet waits: another validator has admitted it.
         let peer = self.validators[1].public_key();
-        let offered = transactions.iter().map(|one| {
-            let Named { entry, transaction, bytes } = Named::read(&one.to_bytes()).unwrap();
-            (Source::Peer(peer), Verified { entry, transaction, bytes })
-        });
-        let intent = self.core.admit(&offered.collect::<Vec<_>>(), self.now).unwrap();
-        assert!(intent.answers.iter().all(|answer| *answer == Ok(Admitted::New)));
-        self.kv.commit(intent.changes).unwrap();
-        self.core.settle(intent.storing);
+        let answers = self.offer(Source::Peer(peer), &transactions);
+        assert!(answers.iter().all(|answer| *answer == Ok(Admitted::New)));
     }
 
     /// The next block on a chain, whose first is the parent.

@@ -4,6 +4,7 @@
 mod archives;
 mod cluster;
 mod corruption;
+mod endings;
 mod epochs;
 mod finality;
 mod history;
