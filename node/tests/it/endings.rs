@@ -58,7 +58,7 @@ fn what_waits_for_a_reserve_that_is_still_to_be_opened_outlives_a_block_that_tou
     let second = reserve_id(&later.id(), 0);
     let waits = remit(&mut history, vec![first, second]);
     let peer = Source::Peer(key(3).public_key());
-    assert_eq!(history.offer(peer, &[waits.clone()]), [Ok(Admitted::New)]);
+    assert_eq!(history.offer(peer, core::slice::from_ref(&waits)), [Ok(Admitted::New)]);
     let unlock = history.sign(Action::UnlockRequest { reserves: vec![first] }, &[&key(200)]);
     assert_eq!(history.offer(Source::Client, &[unlock]), [Ok(Admitted::New)]);
     history.block(DurationMs::seconds(1), 0);
@@ -80,7 +80,7 @@ fn what_claims_a_reserve_that_a_block_used_up_ends_with_that_block() {
     let (paid, rival) = (remit(&mut history, vec![reserve]), remit(&mut history, vec![reserve]));
     assert_eq!(history.offer(Source::Client, &[paid]), [Ok(Admitted::New)]);
     let peer = Source::Peer(key(3).public_key());
-    assert_eq!(history.offer(peer, &[rival.clone()]), [Ok(Admitted::New)]);
+    assert_eq!(history.offer(peer, core::slice::from_ref(&rival)), [Ok(Admitted::New)]);
     history.block(DurationMs::seconds(1), 0);
     assert!(!history.core.is_pending(&rival.id()));
     assert!(history.kv.get(&keys::expired(&rival.id())).unwrap().is_some());
@@ -93,7 +93,7 @@ fn other_witnesses_of_an_executed_transaction_leave_no_body_behind() {
     let paid = remit(&mut history, vec![reserve]);
     let strangers: Vec<Transaction> =
         (0..9).map(|seed| paid.body.clone().sign(&[&key(220 + seed)])).collect();
-    assert_eq!(history.offer(Source::Client, &[paid.clone()]), [Ok(Admitted::New)]);
+    assert_eq!(history.offer(Source::Client, core::slice::from_ref(&paid)), [Ok(Admitted::New)]);
     let peer = Source::Peer(key(3).public_key());
     history.offer(peer, &strangers);
     history.block(DurationMs::seconds(1), 0);
@@ -110,7 +110,7 @@ fn what_no_block_of_about_now_could_hold_is_not_taken_up_by_a_restart() {
     let mut body = remit(&mut history, vec![ReserveId([7; 32])]).body;
     body.valid_until = history.now.after(DurationMs::minutes(100_000));
     let far = body.sign(&[&key(210)]);
-    assert_eq!(history.offer(Source::Vote, &[far.clone()]), [Ok(Admitted::New)]);
+    assert_eq!(history.offer(Source::Vote, core::slice::from_ref(&far)), [Ok(Admitted::New)]);
     assert!(history.core.is_pending(&far.id()));
     history.core = open(&history.kv, history.now).unwrap();
     assert!(!history.core.is_pending(&far.id()));
