@@ -27,6 +27,7 @@ pub mod consensus;
 pub mod core;
 pub mod counted;
 #[cfg(feature = "process")]
+pub mod endings;
 pub mod engine;
 #[cfg(feature = "process")]
 pub mod engine_check;
