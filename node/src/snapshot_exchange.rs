@@ -3,7 +3,8 @@
 //! Invariants: one request is answered at a time, so that serving takes no more than one part of
 //! the node's time; a snapshot is asked for only when the node stands still and more validators
 //! than can be faulty say that they have given up the blocks that it needs; whoever serves one that
-//! does not verify is not asked again while others are left.
+//! does not verify, or does not serve what it was asked for, is not asked again while others are
+//! left; nobody is asked first for a height that only a faulty one may have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -172,16 +173,19 @@ impl Exchange {
     fn server(&mut self, height: u64, time: TimeMs) -> Option<Key> {
         self.holds.retain(|_, holds| holds.at.after(ANSWERS_COUNT_FOR) > time);
         let has_gap = self.shared.has_gap();
-        let past = |(_, holds): &(&Key, &Holds)| {
-            holds.lowest > height + 1 || (has_gap && holds.height > height)
-        };
         let members = self.shared.members();
+        let past: Vec<(&Key, u64)> = self
+            .holds
+            .iter()
+            .filter(|(peer, _)| members.place_of(peer.as_ref()).is_some())
+            .filter(|(_, holds)| holds.lowest > height + 1 || (has_gap && holds.height > height))
+            .map(|(peer, holds)| (peer, holds.height))
+            .collect();
         let faulty = members.validators.count() - members.validators.quorum();
-        if self.holds.iter().filter(past).count() <= faulty {
-            return None;
-        }
-        let left = self.holds.iter().filter(past).filter(|(peer, _)| !self.refused.contains(*peer));
-        let found = left.max_by_key(|(_, holds)| holds.height).map(|(peer, _)| peer.clone());
+        let believed = believed(past.iter().map(|(_, height)| *height).collect(), faulty)?;
+        let left = past.iter().filter(|(peer, _)| !self.refused.contains(*peer));
+        let found = left.max_by_key(|(_, height)| *height.min(&believed));
+        let found = found.map(|(peer, _)| Key::clone(peer));
         if found.is_none() {
             self.refused.clear();
         }
@@ -220,10 +224,10 @@ impl Exchange {
             }
             SnapshotMessage::WantManifest => {
                 let offer = self.shared.core().snapshot_offer();
-                self.shelf.manifest(offer, time)?
+                served(self.shelf.manifest(offer, time))?
             }
             SnapshotMessage::WantChunk { snapshot, index } => {
-                self.shelf.chunk(snapshot, index, time)?
+                served(self.shelf.chunk(snapshot, index, time))?
             }
             other => {
                 let answer = self.receive(peer, other, time)?;
@@ -253,11 +257,11 @@ impl Exchange {
             (SnapshotMessage::Manifest(bytes), None) => self.begin(&bytes).map(Some),
             (SnapshotMessage::Chunk { snapshot, index, bytes }, Some(mut restore)) => {
                 let is_next = restore.hash() == snapshot && restore.next() == Some(index);
-                let taken = if is_next { restore.take(&bytes) } else { Ok(()) };
+                let taken = if is_next { restore.take(&bytes) } else { Err(Reason::NotFound) };
                 taken.map(|()| Some(restore))
             }
-            // It has another one by now; the next look asks again.
-            (SnapshotMessage::Gone, _) => Ok(None),
+            // It has another one by now; the next look asks others first.
+            (SnapshotMessage::Gone, _) => Err(Reason::NotFound),
             (_, restore) => Ok(restore),
         };
         match taken {
@@ -324,6 +328,44 @@ impl Exchange {
     }
 }
 
+/// The greatest height that more validators than can be faulty say to have; none when no more than
+/// those say anything.
+fn believed(mut heights: Vec<u64>, faulty: usize) -> Option<u64> {
+    heights.sort_unstable_by(|one, other| other.cmp(one));
+    heights.get(faulty).copied()
+}
+
+/// What is damaged here is no snapshot for others; that somebody asks for it ends nothing.
+fn served(answer: Result<SnapshotMessage, Reason>) -> Result<SnapshotMessage, Reason> {
+    match answer {
+        Err(Reason::StorageCorrupt) => {
+            tracing::error!("no snapshot can be made: what is stored is damaged");
+            Ok(SnapshotMessage::Gone)
+        }
+        answer => answer,
+    }
+}
+
 fn send(sender: &mut impl Sender<PublicKey = Key>, to: Recipients<Key>, message: &SnapshotMessage) {
     sender.send(to, message.to_bytes(), false);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_height_that_only_the_faulty_claim_is_not_believed() {
+        assert_eq!(believed(vec![u64::MAX, 40, 42], 1), Some(42));
+        assert_eq!(believed(vec![7, 7], 1), Some(7));
+        assert_eq!(believed(vec![u64::MAX], 1), None);
+        assert_eq!(believed(Vec::new(), 0), None);
+    }
+
+    #[test]
+    fn damage_here_is_not_there_for_others_and_failed_storage_is_a_failure() {
+        assert_eq!(served(Err(Reason::StorageCorrupt)), Ok(SnapshotMessage::Gone));
+        assert_eq!(served(Err(Reason::StorageFailed)), Err(Reason::StorageFailed));
+        assert_eq!(served(Ok(SnapshotMessage::Ask)), Ok(SnapshotMessage::Ask));
+    }
 }
