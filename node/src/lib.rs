@@ -26,8 +26,8 @@ pub mod config;
 pub mod consensus;
 pub mod core;
 pub mod counted;
-#[cfg(feature = "process")]
 pub mod endings;
+#[cfg(feature = "process")]
 pub mod engine;
 #[cfg(feature = "process")]
 pub mod engine_check;
