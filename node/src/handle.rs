@@ -21,9 +21,11 @@ use tokio::sync::{Notify, oneshot, watch};
 use crate::archive;
 use crate::block::Block;
 use crate::counted::CHANNELS;
+use crate::history::History;
 use crate::intake::{Answers, Batch, Purpose, Sender};
 use crate::keys;
 use crate::kv::LedgerView;
+use crate::locked_reserves::{self, BEFORE_ALL};
 use crate::shared::Shared;
 use crate::snapshot_source::Source;
 
@@ -269,26 +271,33 @@ impl NodeHandle {
         Some((account, balances))
     }
 
-    /// Reserves of an account after `after`, in the order of their ids, at most `count_max`; with a
-    /// mandate only those locked to it.
+    /// Reserves of an account after `after`, in the order of their ids, at most `count_max`.
     pub fn reserves(
         &self,
         account: &AccountId,
-        mandate: Option<&PublicKey>,
         after: Option<&ReserveId>,
         count_max: usize,
     ) -> Vec<(ReserveId, Reserve)> {
         let core = self.shared.core();
-        core.state
-            .reserves_after(account, after.unwrap_or(&ReserveId([0; 32])))
-            .filter(|(_, reserve)| {
-                mandate.is_none_or(|key| {
-                    reserve.lock.as_ref().is_some_and(|lock| lock.mandate == *key)
-                })
-            })
-            .take(count_max)
-            .map(|(id, reserve)| (id, reserve.clone()))
-            .collect()
+        let reserves = core.state.reserves_after(account, after.unwrap_or(&BEFORE_ALL));
+        reserves.take(count_max).map(|(id, reserve)| (id, reserve.clone())).collect()
+    }
+
+    /// Those of an account's reserves after `after` that are locked to a mandate, in the order of
+    /// their ids, at most `count_max`.
+    ///
+    /// One call looks at [`LOOKED_AT_MAX`](locked_reserves::LOOKED_AT_MAX) reserves: where more may follow, it gives the one to go on
+    /// after, even when it found nothing.
+    pub fn reserves_locked(
+        &self,
+        account: &AccountId,
+        mandate: &PublicKey,
+        after: Option<&ReserveId>,
+        count_max: usize,
+    ) -> (Vec<(ReserveId, Reserve)>, Option<ReserveId>) {
+        let core = self.shared.core();
+        let reserves = core.state.reserves_after(account, after.unwrap_or(&BEFORE_ALL));
+        locked_reserves::find(reserves, mandate, count_max)
     }
 
     /// A currency.
@@ -317,9 +326,14 @@ impl NodeHandle {
         Ok(Some((block, archive::certificate(kv.as_ref(), height)?)))
     }
 
-    /// The transaction behind an entry of a block.
+    /// The transaction behind an entry of an executed block, from what is stored alone.
     pub fn transaction(&self, entry: &Entry) -> Result<Option<Arc<Transaction>>, Reason> {
-        self.shared.core().transaction(entry)
+        Ok(self.history().transaction(entry)?.map(Arc::new))
+    }
+
+    /// The executed blocks, to be read apart from what the node does.
+    pub fn history(&self) -> History {
+        History(Arc::clone(&self.shared.core().kv))
     }
 
     /// A snapshot of the last checkpoint that a certified header reports; reads the whole state.

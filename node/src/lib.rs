@@ -40,6 +40,7 @@ pub mod for_votes;
 pub mod gossip;
 pub mod gossip_message;
 pub mod handle;
+pub mod history;
 pub mod ingest;
 pub mod intake;
 pub mod keys;
@@ -47,6 +48,7 @@ pub mod kv;
 #[cfg(feature = "process")]
 pub mod kv_fjall;
 pub mod lock;
+pub mod locked_reserves;
 #[cfg(feature = "process")]
 pub mod measured;
 pub mod members;

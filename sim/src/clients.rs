@@ -113,7 +113,7 @@ impl Client {
         let own = self.account();
         let honest = self.world.honest();
         let Some((seat, handle)) = self.draw.one_of(&honest).cloned() else { return };
-        let left = handle.reserves(&own, None, None, 64);
+        let left = handle.reserves(&own, None, 64);
         let reserves: Vec<ReserveId> = left.into_iter().map(|(id, _)| id).collect();
         if reserves.is_empty() {
             return;
@@ -228,7 +228,7 @@ impl Client {
     fn own_reserve(&mut self) -> Option<ReserveId> {
         let honest = self.world.honest();
         let (_, handle) = self.draw.one_of(&honest)?;
-        let listed = handle.reserves(&self.account(), None, None, 64);
+        let listed = handle.reserves(&self.account(), None, 64);
         self.draw.one_of(&listed).map(|(id, _)| *id)
     }
 

@@ -178,7 +178,8 @@ pub const RESERVES_LOCKED: Operation = Operation::get(
     "reservesLocked",
     "/v1/mandates/{key}/accounts/{id}/reserves",
     PUBLIC,
-    "Lists the reserves of an account that are locked to a mandate key, at most 256 on a page.",
+    "Lists the reserves of an account that are locked to a mandate key, at most 256 on a page. One \
+     call looks at 1,024 of the account's reserves: a page can be empty and still have a next one.",
 )
 .with(&[
     Parameter {

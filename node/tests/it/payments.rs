@@ -247,7 +247,7 @@ async fn check_agreement(
             if free != expected {
                 return Err(format!("node {node} has {free}, the model {expected}"));
             }
-            let held = handle.reserves(&payer.account, None, None, usize::MAX);
+            let held = handle.reserves(&payer.account, None, usize::MAX);
             let held: BTreeMap<_, _> =
                 held.into_iter().map(|(id, reserve)| (id, reserve.amount.minor())).collect();
             let own = reserves.iter().filter(|(_, view)| view.account == payer.account);

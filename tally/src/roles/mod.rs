@@ -2,6 +2,7 @@
 
 mod block_summaries;
 pub mod issuer;
+mod looking_back;
 pub mod merchant;
 pub mod node;
 pub mod node_json;

@@ -8,12 +8,14 @@ use tallystick_api::node::{PAGE_MAX, Validators};
 use tallystick_api::operation::{Access, Operation};
 use tallystick_kernel::{AccountId, Amount, CurrencyCode, Reason, Reference, TransactionId, hex};
 use tallystick_node::block::Block;
+use tallystick_node::history::History;
 use tallystick_node::{NodeHandle, TransactionStatus};
 use tallystick_proofs::action::Action;
 use tallystick_proofs::genesis::Genesis;
 use tallystick_proofs::header::Entry;
 use tallystick_proofs::transaction::{Body, Transaction};
 
+use super::looking_back::{Found, look};
 use super::node_routes::App;
 use super::{node_json, pages};
 use crate::console::layout::{Links, Page, Place};
@@ -34,9 +36,8 @@ const SEARCH: Operation = page("search", "/search", "Leads to what has the id th
 
 /// Blocks on the network page.
 const BLOCKS_SHOWN: usize = 8;
-/// Transactions on the network page, and blocks that are looked through for them.
+/// Transactions in a list of the latest.
 const TRANSACTIONS_SHOWN: usize = 10;
-const BLOCKS_LOOKED_THROUGH: usize = 256;
 
 const fn page(id: &'static str, path: &'static str, says: &'static str) -> Operation {
     Operation::get(id, path, Access::Public, says).page()
@@ -53,22 +54,26 @@ pub fn routes(routes: Routes<App>) -> Routes<App> {
 }
 
 async fn home(State(app): State<App>) -> Response {
-    answer(
-        &app,
-        "Network",
-        Some("/v1/events"),
-        network_view(&app).map(|view| network::network(&view)),
-    )
+    let of_reading = app.clone();
+    let made = app.turn.read(move || network_view(&of_reading)).await;
+    answer(&app, "Network", Some("/v1/events"), made.map(|view| network::network(&view)))
 }
 
 async fn account_page(State(app): State<App>, Path(id): Path<String>) -> Response {
-    let made = id.parse().and_then(|id| account_view(&app.node, id));
+    let node = app.node.clone();
+    let made = match id.parse() {
+        Ok(id) => app.turn.read(move || account_view(&node, id)).await,
+        Err(reason) => Err(reason),
+    };
     answer(&app, "Account", Some("/v1/events"), made.map(|view| account::account(&view)))
 }
 
 async fn block_page(State(app): State<App>, Path(height): Path<String>) -> Response {
-    let height = height.parse::<u64>().map_err(|_| Reason::FieldInvalid);
-    let made = height.and_then(|height| block_view(&app.node, height));
+    let node = app.node.clone();
+    let made = match height.parse() {
+        Ok(height) => app.turn.read(move || block_view(&node, height)).await,
+        Err(_) => Err(Reason::FieldInvalid),
+    };
     answer(&app, "Block", None, made.map(|view| block::block(&view)))
 }
 
@@ -91,7 +96,11 @@ async fn search(
 ) -> Response {
     let wanted = query.trim();
     let found = if let Ok(reference) = wanted.parse::<Reference>() {
-        paid_under(&app.node, reference).map(|id| format!("/payments/{id}"))
+        let node = app.node.clone();
+        match app.turn.read(move || paid_under(&node, reference)).await {
+            Ok(found) => found.map(|id| format!("/payments/{id}")),
+            Err(reason) => return refused(&app.links, reason),
+        }
     } else if wanted.parse::<TransactionId>().is_ok() {
         Some(format!("/payments/{wanted}"))
     } else if wanted.parse::<AccountId>().is_ok() {
@@ -126,7 +135,7 @@ fn answer(app: &App, title: &str, live: Option<&str>, made: Result<Markup, Reaso
 
 fn refused(links: &Links, reason: Reason) -> Response {
     let way_out = "Look for a transaction (tlyt1…), an account (tlya1…), the reference of a payment in the \
-                   latest blocks (tlyo1…) or the height of a block.";
+                   latest blocks (tlyo1…; older ones are not looked through) or the height of a block.";
     pages::refused(reason, way_out, Place::Network, links)
 }
 
@@ -135,21 +144,12 @@ fn network_view(app: &App) -> Result<NetworkView, Reason> {
     let status = node.network_status();
     let genesis = Genesis::read(&node.genesis())?;
     let supply = |code: &CurrencyCode| node.currency(code).map(|it| money(node, *code, it.supply));
-    let (mut blocks, mut transactions) = (Vec::new(), Vec::new());
-    for height in (1..=status.height).rev().take(BLOCKS_LOOKED_THROUGH) {
-        let Some((block, _)) = node.block(height)? else { break };
-        if blocks.len() < BLOCKS_SHOWN {
-            blocks.push(block_line(&block));
-        }
-        for entry in block.entries.iter().rev() {
-            if transactions.len() < TRANSACTIONS_SHOWN {
-                transactions.push(transaction_line(node, entry, height)?);
-            }
-        }
-        if blocks.len() == BLOCKS_SHOWN && transactions.len() == TRANSACTIONS_SHOWN {
-            break;
-        }
+    let history = node.history();
+    let mut blocks = Vec::new();
+    for height in (1..=status.height).rev().take(BLOCKS_SHOWN) {
+        blocks.extend(history.block(height)?.as_ref().map(block_line));
     }
+    let transactions = latest_where(node, |_| true)?.lines;
     let decided = node_json::validators(&node.decisions());
     let (now, coming) = in_force_and_coming(&decided);
     Ok(NetworkView {
@@ -207,26 +207,24 @@ fn block_line(block: &Block) -> BlockLine {
 
 fn transaction_line(
     node: &NodeHandle,
+    history: &History,
     entry: &Entry,
+    body: Option<&Body>,
     height: u64,
 ) -> Result<TransactionLine, Reason> {
-    let body = node.transaction(entry)?.map(|transaction| transaction.body.clone());
-    let status = node.status(&entry.id);
-    let is_success =
-        matches!(status, TransactionStatus::Final { result, .. } if result.is_success());
     Ok(TransactionLine {
         id: entry.id,
-        action: body.as_ref().map_or("", |body| body.action.name()),
-        amount: body.as_ref().and_then(|body| total(node, &body.action)),
-        account: body.as_ref().and_then(concerned),
+        action: body.map_or("", |body| body.action.name()),
+        amount: body.and_then(|body| total(node, &body.action)),
+        account: body.and_then(concerned),
         height,
-        is_success,
+        is_success: history.result(&entry.id)?.is_some_and(|result| result.is_success()),
     })
 }
 
 fn account_view(node: &NodeHandle, id: AccountId) -> Result<AccountView, Reason> {
     let (account, balances) = node.account(&id).ok_or(Reason::AccountUnknown)?;
-    let mut reserves = node.reserves(&id, None, None, PAGE_MAX + 1);
+    let mut reserves = node.reserves(&id, None, PAGE_MAX + 1);
     let has_more = reserves.len() > PAGE_MAX;
     reserves.truncate(PAGE_MAX);
     reserves.sort_by_key(|(_, reserve)| core::cmp::Reverse(reserve.amount));
@@ -241,42 +239,39 @@ fn account_view(node: &NodeHandle, id: AccountId) -> Result<AccountView, Reason>
                 .collect(),
         })
     };
+    let lately = latest_where(node, |body| touches(body, &id))?;
     Ok(AccountView {
         id,
         threshold: u64::from(account.owners.threshold),
         keys: account.owners.keys.iter().map(ToString::to_string).collect(),
         holdings: balances.iter().map(holding).collect::<Result<_, Reason>>()?,
         has_more,
-        lately: latest_where(node, |body| touches(body, &id))?,
-        looked_through: BLOCKS_LOOKED_THROUGH,
+        lately: lately.lines,
+        looked_through: lately.blocks,
     })
 }
 
+/// Transactions of the latest blocks, and how many blocks were looked through.
+struct Lately {
+    lines: Vec<TransactionLine>,
+    blocks: usize,
+}
+
 /// The transactions of the latest blocks that `is_wanted`, the newest first.
-fn latest_where(
-    node: &NodeHandle,
-    is_wanted: impl Fn(&Body) -> bool,
-) -> Result<Vec<TransactionLine>, Reason> {
-    let mut lines = Vec::new();
-    let top = node.network_status().height;
-    for height in (1..=top).rev().take(BLOCKS_LOOKED_THROUGH) {
-        let Some((block, _)) = node.block(height)? else { break };
-        for entry in block.entries.iter().rev() {
-            let found = node.transaction(entry)?;
-            if found.is_some_and(|transaction| is_wanted(&transaction.body)) {
-                lines.push(transaction_line(node, entry, height)?);
-            }
-            if lines.len() == TRANSACTIONS_SHOWN {
-                return Ok(lines);
-            }
-        }
-    }
-    Ok(lines)
+fn latest_where(node: &NodeHandle, is_wanted: impl Fn(&Body) -> bool) -> Result<Lately, Reason> {
+    let (history, top) = (node.history(), node.network_status().height);
+    let look = look(&history, top, TRANSACTIONS_SHOWN, |it| is_wanted(&it.body))?;
+    let line = |found: &Found| {
+        let body = Some(&found.transaction.body);
+        transaction_line(node, &history, &found.entry, body, found.height)
+    };
+    let lines = look.found.iter().map(line).collect::<Result<_, Reason>>()?;
+    Ok(Lately { lines, blocks: look.blocks })
 }
 
 /// The latest payment under a reference, in the latest blocks: the ledger finds references by the
 /// account that is paid, which whoever looks for one need not know.
-fn paid_under(node: &NodeHandle, reference: Reference) -> Option<TransactionId> {
+fn paid_under(node: &NodeHandle, reference: Reference) -> Result<Option<TransactionId>, Reason> {
     let is_paid = |body: &Body| match &body.action {
         Action::Mint { reference: of_mint, .. } => *of_mint == Some(reference),
         Action::Transfer { lines, .. } | Action::Remit { lines, .. } => {
@@ -284,12 +279,18 @@ fn paid_under(node: &NodeHandle, reference: Reference) -> Option<TransactionId> 
         }
         _ => false,
     };
-    latest_where(node, is_paid).ok()?.first().map(|line| line.id)
+    let look = look(&node.history(), node.network_status().height, 1, |it| is_paid(&it.body))?;
+    Ok(look.found.first().map(|found| found.entry.id))
 }
 
 fn block_view(node: &NodeHandle, height: u64) -> Result<BlockView, Reason> {
     let (block, certificate) = node.block(height)?.ok_or(Reason::NotFound)?;
-    let line = |entry: &Entry| transaction_line(node, entry, height);
+    let history = node.history();
+    let line = |entry: &Entry| {
+        let transaction = history.transaction(entry)?;
+        let body = transaction.as_ref().map(|transaction| &transaction.body);
+        transaction_line(node, &history, entry, body, height)
+    };
     let header = &block.header;
     Ok(BlockView {
         id: header.id(),

@@ -26,6 +26,7 @@ use tallystick_node::{NodeHandle, SubmissionOutcome, TransactionStatus};
 use tracing::{Instrument as _, field};
 
 use super::block_summaries::BlockSummaries;
+use super::looking_back::Turn;
 use super::node_json;
 use super::node_snapshots::Snapshots;
 use crate::console::layout::Links;
@@ -46,6 +47,7 @@ pub struct App {
     pub(super) node: NodeHandle,
     pub(super) name: String,
     pub(super) links: Links,
+    pub(super) turn: Turn,
     summaries: BlockSummaries,
     submitted: SubmissionMetrics,
     snapshots: Snapshots,
@@ -61,7 +63,8 @@ impl App {
         submitted: SubmissionMetrics,
         snapshots: Snapshots,
     ) -> App {
-        App { node, name, links, summaries: BlockSummaries::new(), submitted, snapshots }
+        let (turn, summaries) = (Turn::new(), BlockSummaries::new());
+        App { node, name, links, turn, summaries, submitted, snapshots }
     }
 }
 
@@ -241,7 +244,11 @@ async fn reserves(
     Path(id): Path<String>,
     cursor: CursorQuery,
 ) -> Result<Json<Page<json::Reserve>>, Refusal> {
-    reserves_page(&app, &path_value("id", &id)?, None, &cursor)
+    let account: AccountId = path_value("id", &id)?;
+    let after = cursor.array()?.map(ReserveId);
+    let found = app.node.reserves(&account, after.as_ref(), PAGE_MAX + 1);
+    let shown = |(id, reserve): (ReserveId, _)| Ok(node_json::reserve(id, &reserve));
+    Ok(Json(page(found, PAGE_MAX, |(id, _)| id.0.to_vec(), shown)?))
 }
 
 async fn reserves_locked(
@@ -250,19 +257,11 @@ async fn reserves_locked(
     cursor: CursorQuery,
 ) -> Result<Json<Page<json::Reserve>>, Refusal> {
     let key: PublicKey = path_value("key", &key)?;
-    reserves_page(&app, &path_value("id", &id)?, Some(&key), &cursor)
-}
-
-fn reserves_page(
-    app: &App,
-    account: &AccountId,
-    mandate: Option<&PublicKey>,
-    cursor: &CursorQuery,
-) -> Result<Json<Page<json::Reserve>>, Refusal> {
+    let account: AccountId = path_value("id", &id)?;
     let after = cursor.array()?.map(ReserveId);
-    let found = app.node.reserves(account, mandate, after.as_ref(), PAGE_MAX + 1);
-    let shown = |(id, reserve): (ReserveId, _)| Ok(node_json::reserve(id, &reserve));
-    Ok(Json(page(found, PAGE_MAX, |(id, _)| id.0.to_vec(), shown)?))
+    let (found, next) = app.node.reserves_locked(&account, &key, after.as_ref(), PAGE_MAX);
+    let items = found.iter().map(|(id, reserve)| node_json::reserve(*id, reserve)).collect();
+    Ok(Json(Page { items, next: next.map(|id| Bytes::encode(&id.0)) }))
 }
 
 async fn currency(

@@ -25,7 +25,7 @@ pub struct AccountView {
     pub has_more: bool,
     /// What happened to it in the latest blocks, the newest first.
     pub lately: Vec<TransactionLine>,
-    /// How many blocks were looked through for that.
+    /// In how many of them that was looked for.
     pub looked_through: usize,
 }
 
@@ -51,7 +51,7 @@ pub fn account(view: &AccountView) -> Markup {
         section.section data-part="lately" aria-labelledby="lately" {
             div.section-head {
                 h2 #lately { "Lately" }
-                span.quiet { "in the latest " (view.looked_through) " blocks" }
+                span.quiet { "in the latest " (view.looked_through) " blocks; older ones are not looked through" }
             }
             @if view.lately.is_empty() {
                 (empty("Nothing. Older transactions are found by their id or their receipt."))
