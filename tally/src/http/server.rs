@@ -145,10 +145,14 @@ struct Place {
 impl Connections {
     /// A place for a connection, if there is one.
     fn take(&self, address: IpAddr) -> Option<Place> {
+        let address_max = match address.to_canonical().is_loopback() {
+            true => LOOPBACK_CONNECTIONS_MAX,
+            false => ADDRESS_CONNECTIONS_MAX,
+        };
+        let address = ClientAddress(address).counted_as();
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_address = open.get(&address).copied().unwrap_or(0);
-        if of_address >= ADDRESS_CONNECTIONS_MAX || open.values().sum::<usize>() >= CONNECTIONS_MAX
-        {
+        if of_address >= address_max || open.values().sum::<usize>() >= CONNECTIONS_MAX {
             return None;
         }
         open.insert(address, of_address + 1);
@@ -167,8 +171,10 @@ impl Drop for Place {
 }
 
 const CONNECTIONS_MAX: usize = 1024;
-/// Half of them: who holds all that an address may hold keeps nobody else out.
-const ADDRESS_CONNECTIONS_MAX: usize = CONNECTIONS_MAX / 2;
+/// A sixteenth of them, for one address or one IPv6 network of a site.
+const ADDRESS_CONNECTIONS_MAX: usize = CONNECTIONS_MAX / 16;
+/// Half of them: on one machine live all of a network's roles, its wallets and its tills.
+const LOOPBACK_CONNECTIONS_MAX: usize = CONNECTIONS_MAX / 2;
 /// A client that reads nothing for so long is gone.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(20);
 const HEADERS_MAX: usize = 64;
@@ -178,19 +184,41 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     #[test]
     fn one_address_never_takes_all_places_and_leaves_what_it_had() {
+        let site = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 7, 0, 0, 0, last]);
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let elsewhere = IpAddr::from([192, 0, 2, 1]);
+        for (held_by, most) in [
+            ([elsewhere; 2], ADDRESS_CONNECTIONS_MAX),
+            ([site(1), site(2)], ADDRESS_CONNECTIONS_MAX),
+            ([loopback; 2], LOOPBACK_CONNECTIONS_MAX),
+            ([IpAddr::from(Ipv6Addr::LOCALHOST); 2], LOOPBACK_CONNECTIONS_MAX),
+        ] {
+            let connections = Connections::default();
+            let take = |address| connections.take(address);
+            let from = held_by.iter().cycle().take(CONNECTIONS_MAX);
+            let held: Vec<Place> = from.filter_map(|address| take(*address)).collect();
+            assert_eq!(held.len(), most);
+            assert!(take(IpAddr::from([192, 0, 2, 2])).is_some());
+            drop(held);
+            assert!(take(held_by[0]).is_some());
+            assert!(connections.0.lock().unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn it_takes_more_than_a_few_addresses_to_hold_all_places() {
         let connections = Connections::default();
-        let (one, other) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
-        let take = |address| connections.take(address);
-        let held: Vec<Place> = (0..ADDRESS_CONNECTIONS_MAX).filter_map(|_| take(one)).collect();
-        assert_eq!(held.len(), ADDRESS_CONNECTIONS_MAX);
-        assert!(take(one).is_none());
-        assert!(take(other).is_some());
-        drop(held);
-        assert!(take(one).is_some());
-        assert!(connections.0.lock().unwrap().is_empty());
+        let held: Vec<Place> = (0..15)
+            .flat_map(|last| [IpAddr::from([192, 0, 2, last]); CONNECTIONS_MAX])
+            .filter_map(|address| connections.take(address))
+            .collect();
+        assert_eq!(held.len(), 15 * ADDRESS_CONNECTIONS_MAX);
+        assert!(connections.take(IpAddr::from([192, 0, 2, 99])).is_some());
     }
 }
