@@ -12,9 +12,12 @@ use tallystick_crypto::{KeyStore as _, PublicKey, SigningKey};
 use tallystick_kernel::limits::{TRANSACTION_BYTES_MAX, VALIDITY_MAX};
 use tallystick_kernel::{Codec as _, DurationMs, Reason, Salt};
 use tallystick_proofs::action::Action;
-use tallystick_proofs::genesis::{Genesis, ValidatorSet};
+use tallystick_proofs::genesis::{Genesis, Parameters, ValidatorSet};
+use tallystick_proofs::header::{RULES_VERSION_FIRST, RULES_VERSION_MAX};
+use tallystick_proofs::owners::Owners;
 use tallystick_proofs::transaction::{Body, Transaction, Witness};
 
+use crate::clock_text;
 use crate::commands::block_on;
 use crate::commands::network_file::NetworkFile;
 use crate::commands::receipt::read_genesis;
@@ -88,6 +91,9 @@ enum OperatorsCommand {
         /// The folder with the operator's key.
         #[arg(long, value_name = "DIR", default_value = ".tally/node-0")]
         data: PathBuf,
+        /// The network's genesis file, which names the operators.
+        #[arg(long, value_name = "FILE", default_value = ".tally/genesis.tally")]
+        genesis: PathBuf,
         /// The file with the key of this machine.
         #[arg(long, value_name = "FILE", default_value = ".tally/machine.key")]
         machine_key: PathBuf,
@@ -124,6 +130,12 @@ struct DecisionShown {
     rules: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from_height: Option<u64>,
+    /// Known once it is final, as what follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_epoch: Option<u64>,
+    /// When it is in force if the network stays idle; sooner when it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_force_by_ms: Option<u64>,
     signers: Vec<String>,
     valid_until_ms: u64,
 }
@@ -135,12 +147,16 @@ pub fn run(args: &OperatorsArgs, output: Output) -> Result<(), Failure> {
         OperatorsCommand::Validators { keys, draft } => {
             let keys = keys.iter().map(|text| text.parse()).collect::<Result<Vec<_>, Reason>>()?;
             let validators = ValidatorSet::new(keys)?;
+            check_validators(&validators, &read_genesis(&draft.genesis)?)?;
             write(draft, Action::ValidatorsChange { validators }, output)
         }
         OperatorsCommand::Rules { rules, height, draft } => {
+            check_rules(*rules)?;
             write(draft, Action::RulesActivate { version: *rules, height: *height }, output)
         }
-        OperatorsCommand::Sign { file, data, machine_key } => sign(file, data, machine_key, output),
+        OperatorsCommand::Sign { file, data, genesis, machine_key } => {
+            sign(file, data, &read_genesis(genesis)?, machine_key, output)
+        }
         OperatorsCommand::Submit { file, network } => submit(file, network, output),
     }
 }
@@ -184,12 +200,19 @@ fn write(draft: &DraftArgs, action: Action, output: Output) -> Result<(), Failur
     keep(&draft.out, &transaction, output)
 }
 
-fn sign(file: &Path, data: &Path, machine_key: &Path, output: Output) -> Result<(), Failure> {
+fn sign(
+    file: &Path,
+    data: &Path,
+    genesis: &Genesis,
+    machine_key: &Path,
+    output: Output,
+) -> Result<(), Failure> {
     let mut transaction = read(file)?;
     let machine_key = MachineKey::read(machine_key)?;
     let keys = KeyFile::open(data, &machine_key)?;
     let id = transaction.id();
     let public = keys.store().public_key(OPERATOR_KEY)?;
+    check_may_sign(&transaction, genesis, &public)?;
     let signature = keys.store().sign(OPERATOR_KEY, KeyPurpose::Account, &id.0)?;
     transaction.witness.0.retain(|(key, _)| *key != public);
     transaction.witness.0.push((public, signature));
@@ -203,6 +226,7 @@ fn submit(file: &Path, network: &Path, output: Output) -> Result<(), Failure> {
     let network = NetworkFile::read(network)?;
     check_signers(&transaction, &network.genesis)?;
     let id = transaction.id();
+    let mut shown = shown(&transaction);
     block_on(async {
         let nodes = network.nodes()?;
         let answer = nodes.submit(vec![transaction.to_bytes()]).await?;
@@ -213,7 +237,10 @@ fn submit(file: &Path, network: &Path, output: Output) -> Result<(), Failure> {
         }
         let status = nodes.wait_final(&id, FINAL_WITHIN).await?;
         match status.result {
-            Some(result) if result.success => Ok(()),
+            Some(result) if result.success => {
+                tell_from_when(&mut shown, &network.genesis.parameters, result.height);
+                Ok(())
+            }
             Some(result) => {
                 let reason = result.code.as_deref().and_then(Reason::from_code);
                 Err(Failure::new(reason.unwrap_or(Reason::AnswerMalformed)))
@@ -221,15 +248,91 @@ fn submit(file: &Path, network: &Path, output: Output) -> Result<(), Failure> {
             None => Err(Failure::new(Reason::Timeout)),
         }
     })?;
-    output.show(&shown(&transaction), to_text);
+    output.show(&shown, to_text);
     Ok(())
+}
+
+/// From when a decision is in force that was executed at `height`: its rules from the height that it
+/// names, its validators from the second epoch after its own.
+fn tell_from_when(shown: &mut DecisionShown, parameters: &Parameters, height: u64) {
+    let validators_from = || parameters.first_of(parameters.effective_epoch(height));
+    let from = shown.from_height.unwrap_or_else(validators_from);
+    let idle = from.saturating_sub(height).saturating_mul(parameters.idle_interval.0);
+    shown.from_height = Some(from);
+    shown.from_epoch = Some(parameters.epoch_of(from));
+    shown.in_force_by_ms = Some(source::now().after(DurationMs(idle)).0);
+}
+
+/// The operators, and how many of them must sign.
+fn operators_of(genesis: &Genesis) -> Result<&Owners, Failure> {
+    let mut accounts = genesis.accounts();
+    let operators = accounts.find(|(id, _)| Some(*id) == genesis.operators());
+    Ok(operators.map(|(_, owners)| owners).ok_or(Reason::NotOperators)?)
+}
+
+/// Whether the signature of this key brings the decision further.
+fn check_may_sign(
+    transaction: &Transaction,
+    genesis: &Genesis,
+    key: &PublicKey,
+) -> Result<(), Failure> {
+    if transaction.body.network != genesis.network() {
+        let networks = (transaction.body.network, genesis.network());
+        return Err(Failure::new(Reason::WrongNetwork).cause(format!(
+            "the decision is of network {}, and the genesis file of {}",
+            networks.0, networks.1
+        )));
+    }
+    let operators = operators_of(genesis)?;
+    let is_operator = |key: &PublicKey| operators.keys.contains(key);
+    if !is_operator(key) {
+        let keys: Vec<String> = operators.keys.iter().map(ToString::to_string).collect();
+        return Err(Failure::new(Reason::NotOwner)
+            .cause(format!("{key} is no operator; the operators are {}", keys.join(", ")))
+            .next_step(
+                "sign with the folder of an operator: tally operators sign FILE --data DIR",
+            ));
+    }
+    if let Some(outsider) = transaction.witness.signers().find(|signer| !is_operator(signer)) {
+        return Err(Failure::new(Reason::NotOwner)
+            .cause(format!("{outsider} has signed it, who is no operator: nobody will take it"))
+            .next_step("draft it anew, and have it signed by operators only"));
+    }
+    let others = transaction.witness.signers().filter(|signer| *signer != key).count();
+    if others >= usize::from(operators.threshold) {
+        return Err(Failure::new(Reason::SignatureExtra)
+            .cause(format!("{others} operators have signed, and exactly so many must"))
+            .next_step("tally operators submit FILE"));
+    }
+    Ok(())
+}
+
+/// Whether this program can follow the rules that are to be in force.
+fn check_rules(version: u64) -> Result<(), Failure> {
+    if (RULES_VERSION_FIRST..=RULES_VERSION_MAX).contains(&version) {
+        return Ok(());
+    }
+    Err(Failure::new(Reason::RulesUnknown).cause(format!(
+        "this program knows the versions {RULES_VERSION_FIRST} to {RULES_VERSION_MAX}; nodes that \
+         run it would stop before the height that is to follow version {version}"
+    )))
+}
+
+/// Whether no operator's key is taken for that of a validator: nobody would vote with it.
+fn check_validators(validators: &ValidatorSet, genesis: &Genesis) -> Result<(), Failure> {
+    let Ok(operators) = operators_of(genesis) else { return Ok(()) };
+    let is_mistaken =
+        |key: &&PublicKey| operators.keys.contains(key) && !genesis.validators.keys().contains(key);
+    let Some(key) = validators.keys().iter().find(is_mistaken) else { return Ok(()) };
+    Err(Failure::new(Reason::FieldInvalid)
+        .cause(format!("{key} is the key of an operator, not of a validator"))
+        .next_step("tally operators keys --data DIR says both"))
 }
 
 /// Whether exactly a threshold of the operators signed, before anyone is asked.
 fn check_signers(transaction: &Transaction, genesis: &Genesis) -> Result<(), Failure> {
     transaction.verify(&genesis.network())?;
-    let operators = genesis.accounts().find(|(id, _)| Some(*id) == genesis.operators());
-    let (_, owners) = operators.ok_or(Reason::NotOperators)?;
+    let owners = operators_of(genesis)?;
     owners.allow(transaction.witness.signers()).map_err(|reason| {
         let (there, needed) = (transaction.witness.0.len(), owners.threshold);
         Failure::new(reason)
@@ -265,6 +368,8 @@ fn shown(transaction: &Transaction) -> DecisionShown {
         validators,
         rules,
         from_height,
+        from_epoch: None,
+        in_force_by_ms: None,
         signers: transaction.witness.signers().map(ToString::to_string).collect(),
         valid_until_ms: body.valid_until.0,
     }
@@ -280,8 +385,11 @@ fn to_text(decision: &DecisionShown) -> String {
     rows("validator", &decision.validators);
     rows("rules", &decision.rules.iter().map(ToString::to_string).collect::<Vec<_>>());
     rows("from height", &decision.from_height.iter().map(ToString::to_string).collect::<Vec<_>>());
+    rows("from epoch", &decision.from_epoch.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let by = |time: u64| format!("{}, or sooner when payments are made", clock_text::utc(time));
+    rows("in force by", &decision.in_force_by_ms.map(by).into_iter().collect::<Vec<_>>());
     rows("signed by", &decision.signers);
-    rows("valid until", &[crate::clock_text::utc(decision.valid_until_ms)]);
+    rows("valid until", &[clock_text::utc(decision.valid_until_ms)]);
     text
 }
 

@@ -24,11 +24,13 @@ fn a_threshold_of_operators_replaces_a_validator_and_one_less_does_not() {
             "--machine-key",
             &machine_key,
         ]);
-        assert_ne!(made["validator"], made["operator"]);
-        made["validator"].as_str().unwrap().to_owned()
+        let key = |of: &str| made[of].as_str().unwrap().to_owned();
+        (key("validator"), key("operator"))
     };
-    let validators = ["node-0", "node-1", "node-2", "newcomer"].map(keys);
-    assert_eq!(keys("newcomer"), validators[3], "what is there stays");
+    let made = ["node-0", "node-1", "node-2", "newcomer"].map(keys);
+    assert_eq!(keys("newcomer"), made[3], "what is there stays");
+    let [_, operator, ..] = made.each_ref().map(|(_, operator)| operator.clone());
+    let validators = made.map(|(validator, _)| validator);
     let (file, genesis) = (world.path("change.tally"), world.path("genesis.tally"));
     let mut draft = vec!["operators", "validators", "--genesis", &genesis, "--out", &file];
     draft.extend(validators.iter().map(String::as_str));
@@ -37,27 +39,37 @@ fn a_threshold_of_operators_replaces_a_validator_and_one_less_does_not() {
     assert_eq!(drafted["validators"].as_array().unwrap().len(), 4);
     let described = world.path("network.toml");
     let submit = ["operators", "submit", &file, "--network", &described];
+    let key_files = ["--machine-key", &machine_key, "--genesis", &genesis];
+    let signing = ["operators", "sign", &file, "--data"];
     let sign = |node: &str| {
-        let node = world.path(node);
-        let key = ["--machine-key", &machine_key];
-        let signed = shown(&[&["operators", "sign", &file, "--data", &node], &key[..]].concat());
+        let signed = shown(&[&signing[..], &[&world.path(node)], &key_files].concat());
         signed["signers"].as_array().unwrap().len()
+    };
+    let cannot_sign = |node: &str, reason: &str| {
+        refused(&[&signing[..], &[&world.path(node)], &key_files].concat(), reason)
     };
     assert_eq!((sign("node-0"), sign("node-1"), sign("node-1")), (1, 2, 2));
     assert_eq!(refused(&submit, "signature_missing"), 1);
-    assert_eq!(sign("newcomer"), 3);
-    assert_eq!(refused(&submit, "not_owner"), 1);
-    tally(&draft);
-    assert_eq!((sign("node-0"), sign("node-1"), sign("node-3")), (1, 2, 3));
-    assert_eq!(shown(&submit)["action"], "validators_change");
+    // Neither an outsider nor one more than a threshold spoils what the others have signed.
+    assert_eq!(cannot_sign("newcomer", "not_owner"), 1);
+    assert_eq!((sign("node-3"), sign("node-0")), (3, 3));
+    assert_eq!(cannot_sign("node-2", "signature_extra"), 1);
+    let submitted = shown(&submit);
+    let blocks = get(&network.address("node-2"), "/v1/validators")["epoch_blocks"].clone();
+    let from = (&submitted["from_epoch"], submitted["from_height"].as_u64());
+    assert_eq!(from, (&2.into(), blocks.as_u64().map(|blocks| 2 * blocks)));
+    assert!(submitted["in_force_by_ms"].as_u64() > submitted["valid_until_ms"].as_u64());
     told(&network, &validators[3]);
     tally(&draft);
     assert_eq!((sign("node-0"), sign("node-1"), sign("node-3")), (1, 2, 3));
     assert_eq!(refused(&submit, "change_pending"), 1);
-    let rules = ["operators", "rules", "--rules", "4", "--height", "9", "--genesis", &genesis];
-    tally(&[&rules[..], &["--out", &file]].concat());
+    let rules = ["operators", "rules", "--height", "9", "--genesis", &genesis, "--out", &file];
+    assert_eq!(refused(&[&rules[..], &["--rules", "4"]].concat(), "rules_unknown"), 1);
+    tally(&[&rules[..], &["--rules", "3"]].concat());
     assert_eq!((sign("node-0"), sign("node-1"), sign("node-2")), (1, 2, 3));
-    assert_eq!(refused(&submit, "activation_too_soon"), 1);
+    assert_eq!(refused(&submit, "rules_not_next"), 1);
+    let mistaken = [&draft[..], &[&operator]].concat();
+    assert_eq!(refused(&mistaken, "field_invalid"), 1);
     let twice = [&draft[..], &[&validators[0]]].concat();
     assert_eq!(refused(&twice, "validators_malformed"), 1);
     drop(network);

@@ -74,7 +74,7 @@ async fn activate(folder: &Path, height: u64) -> u64 {
         tally(&[&draft[..], &["--genesis", &genesis, "--out", &file]].concat());
         for node in ["node-0", "node-1", "node-2"] {
             let data = world.path(node);
-            let keys = ["--data", &data, "--machine-key", &machine_key];
+            let keys = ["--data", &data, "--machine-key", &machine_key, "--genesis", &genesis];
             tally(&[&["operators", "sign", &file][..], &keys[..]].concat());
         }
         tally(&["operators", "submit", &file, "--network", &network]);
