@@ -28,6 +28,7 @@ use crate::metrics::node::SubmissionMetrics;
 use crate::secret_file::SecretFile;
 use crate::up::MACHINE_KEY_FILE;
 use crate::up::founding::{self, GENESIS_FILE, Network, VALIDATOR_SEED, node_name};
+use crate::up::kept;
 use crate::up::plan::{Role, beside};
 
 /// The configuration of a node. Paths are taken from the folder of the file.
@@ -208,7 +209,7 @@ pub fn plan(folder: &Path, network: &Network, index: usize) -> Result<Role, Fail
         key: key.to_string(),
         address: shape.node_peers(index),
     };
-    let config = NodeConfig {
+    let mut config = NodeConfig {
         listen: shape.node_http(index),
         data: PathBuf::from("."),
         genesis: beside(GENESIS_FILE),
@@ -222,13 +223,16 @@ pub fn plan(folder: &Path, network: &Network, index: usize) -> Result<Role, Fail
         snapshot_minutes: None,
         pre_block: None,
     };
-    Ok(Role {
+    let mut role = Role {
         name: node_name(index),
         command: "node",
         http: config.listen,
         folder: folder.join(node_name(index)),
-        config: toml::to_string(&config).map_err(|_| Reason::Internal)?,
-    })
+        config: String::new(),
+    };
+    kept::keep(&role.config_file(), &mut config)?;
+    role.config = toml::to_string(&config).map_err(|_| Reason::Internal)?;
+    Ok(role)
 }
 
 const WORKER_THREADS: usize = 2;

@@ -6,6 +6,7 @@
 
 pub mod children;
 pub mod founding;
+pub mod kept;
 pub mod plan;
 pub mod published;
 pub mod readiness;

@@ -38,10 +38,15 @@ fn a_network_becomes_ready_stops_on_ctrl_c_without_a_trace_and_resumes() {
     assert!(network.ended().success());
     assert!(!pids.iter().any(|pid| is_running(*pid)), "a role outlived the network");
     assert!(!folder.path().join("up.json").exists());
+    // What an operator sets in a node's configuration outlives the next start.
+    let config = folder.path().join("node-0/config.toml");
+    let set = format!("retention_days = 90\n{}", std::fs::read_to_string(&config).unwrap());
+    std::fs::write(&config, &set).unwrap();
 
     let network = Network::up(folder.path(), &[]);
     let second = get(&network.address("node-0"), "/v1/network");
     assert_eq!(second["network"], first["network"]);
+    assert!(std::fs::read_to_string(&config).unwrap().contains("retention_days = 90\n"));
     assert!(second["height"].as_u64() >= first["height"].as_u64());
     let (code, _, said) = run(&["up", "--data", folder.path().to_str().unwrap()]);
     assert_eq!(code, 4);
