@@ -55,7 +55,10 @@ impl SecretFile {
     pub fn require(&self, name: &str) -> Result<&[u8], Failure> {
         self.get(name).ok_or_else(|| {
             let cause = format!("{} holds nothing named {name}", self.path.display());
-            Failure::new(Reason::StorageCorrupt).cause(cause)
+            // A secret is nowhere else: no other node has it, and the ledger does not matter here.
+            Failure::new(Reason::StorageCorrupt).cause(cause).next_step(
+                "look whether it is the right folder; if so, restore that file from a copy of it",
+            )
         })
     }
 
@@ -124,7 +127,10 @@ mod tests {
         file.put("note", b"a plain secret").unwrap();
         let again = SecretFile::open(folder.path(), &key).unwrap();
         assert_eq!(again.require("validator").unwrap(), made.as_slice());
-        assert_eq!(again.require("other").unwrap_err().reason, Reason::StorageCorrupt);
+        let missing = again.require("other").unwrap_err();
+        assert_eq!(missing.reason, Reason::StorageCorrupt);
+        // To move a ledger away would not bring it back.
+        assert!(missing.next_step.is_some_and(|step| step.contains("from a copy")));
         let failure = SecretFile::open(folder.path(), &other).err().unwrap();
         assert_eq!(failure.reason, Reason::KeyStoreUnreadable);
         let raw = std::fs::read(folder.path().join(SECRETS_FILE)).unwrap();

@@ -59,8 +59,30 @@ pub fn run(args: &PruneArgs, output: Output) -> Result<(), Failure> {
     let archive = args.archive.clone().map(ArchiveFolder);
     let keeper = archive.as_ref().map(|archive| archive as &dyn Keeper);
     let (before, lowest) = prune::all(&kv, &genesis, retention, keeper)?;
-    output.show(&PruneShown { before, lowest }, |shown| {
-        format!("blocks {} to {} are given up", shown.before, shown.lowest.saturating_sub(1))
-    });
+    output.show(&PruneShown { before, lowest }, to_text);
     Ok(())
+}
+
+fn to_text(shown: &PruneShown) -> String {
+    let PruneShown { before, lowest } = *shown;
+    if lowest > before {
+        return format!("blocks {before} to {} are given up", lowest - 1);
+    }
+    format!(
+        "nothing is given up: all blocks from {before} on were asked for, or are needed for a snapshot \
+         (those of 20 minutes and more before the last two checkpoints)"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_what_is_given_up_and_that_nothing_is() {
+        let told = |before, lowest| to_text(&PruneShown { before, lowest });
+        assert_eq!(told(1, 65), "blocks 1 to 64 are given up");
+        let nothing = told(1, 1);
+        assert!(nothing.starts_with("nothing is given up: all blocks from 1 on"), "{nothing}");
+    }
 }
