@@ -25,7 +25,7 @@ use crate::measured::{Gate, Gated, keeping};
 use crate::network;
 use crate::prune::Keeper;
 use crate::pruner::Pruning;
-use crate::validator::{Channels, Ended, Setup, Validator};
+use crate::validator::{Channels, Ended, Setup, Validator, why_ended};
 
 /// The engine's folder in the node's.
 const ENGINE: &str = "engine";
@@ -74,6 +74,7 @@ fn start(config: NodeConfig, gate: Option<Arc<Gate>>) -> Result<Running, Reason>
         preset: config.preset,
         failure: Failure::end_process(),
     };
+    let storage = Arc::clone(&kv);
     let validator = Validator::open(setup, kv, crate::handle::system_time())?;
     let handle = validator.handle();
     let thread = std::thread::Builder::new()
@@ -91,8 +92,12 @@ fn start(config: NodeConfig, gate: Option<Arc<Gate>>) -> Result<Running, Reason>
             }));
             if let Err(panic) = ended {
                 // Before it is open, nothing but its own files can make the engine panic.
-                if !is_open.load(Ordering::Relaxed) {
-                    Failure::end_process().report(Reason::StorageCorrupt);
+                let reason = match is_open.load(Ordering::Relaxed) {
+                    true => why_ended(storage.as_ref()),
+                    false => Reason::StorageCorrupt,
+                };
+                if reason != Reason::Internal {
+                    Failure::end_process().report(reason);
                 }
                 std::panic::resume_unwind(panic);
             }

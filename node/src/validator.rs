@@ -243,20 +243,22 @@ impl Validator {
         match futures::future::select(stopped, running).await {
             futures::future::Either::Left(_) => Ended::Asked,
             // The engine ends by itself only when one of its parts has failed.
-            futures::future::Either::Right((Reason::Internal, _)) => failed(self.why()),
+            futures::future::Either::Right((Reason::Internal, _)) => {
+                let kv = Arc::clone(&self.gossip.shared.core().kv);
+                failed(why_ended(kv.as_ref()))
+            }
             futures::future::Either::Right((reason, _)) => failed(reason),
         }
     }
+}
 
-    /// Why the engine may have ended: it panics without a reason when its storage fails.
-    fn why(&self) -> Reason {
-        let kv = Arc::clone(&self.gossip.shared.core().kv);
-        let write = keys::put(keys::PROBE.to_vec(), vec![0; PROBE_BYTES]);
-        let written = kv.commit(vec![write]);
-        match written.and_then(|()| kv.commit(vec![keys::remove(keys::PROBE.to_vec())])) {
-            Ok(()) => Reason::Internal,
-            Err(reason) => reason,
-        }
+/// Why the engine may have ended: it panics without a reason when its storage fails.
+pub(crate) fn why_ended(kv: &dyn Kv) -> Reason {
+    let write = keys::put(keys::PROBE.to_vec(), vec![0; PROBE_BYTES]);
+    let written = kv.commit(vec![write]);
+    match written.and_then(|()| kv.commit(vec![keys::remove(keys::PROBE.to_vec())])) {
+        Ok(()) => Reason::Internal,
+        Err(reason) => reason,
     }
 }
 
