@@ -12,6 +12,7 @@ const VALIDATORS_MAX = 64;
 const OWNER_KEYS_MAX = 16;
 const DESCENDANTS_MAX = 64;
 const CHANGES_MAX = 64;
+const RULES_VERSION_MAX = 3n;
 // Heights of the one epoch of a network whose validators nobody may change.
 const ONE_EPOCH = 1n << 40n;
 const LINES_MAX = 64;
@@ -328,7 +329,7 @@ function readHeader(input) {
   const [header, bytes] = input.exact(() => {
     input.tuple(13);
     const rules = input.number();
-    if (rules !== 1n && rules !== 2n) throw new Error("rules that are not known here");
+    if (rules < 1n || rules > RULES_VERSION_MAX) throw new Error("rules that are not known here");
     return {
       epoch: input.number(),
       height: input.number(),

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use tallystick_crypto::SigningKey;
 use tallystick_kernel::{Codec, Reason, hex};
 use tallystick_proofs::genesis::Genesis;
+use tallystick_proofs::header::RULES_VERSION_MAX;
 use tallystick_proofs::merkle;
 use tallystick_proofs::receipt::Receipt;
 use tallystick_proofs::result::TransactionResult;
@@ -70,6 +71,14 @@ fn agree(cases: &[Case]) -> usize {
         assert!(is_same, "case {place}: ours {ours}, the console's {said}");
     }
     said.iter().filter(|line| line.starts_with("yes ")).count()
+}
+
+#[test]
+fn the_console_knows_the_versions_of_the_rules_that_we_know() {
+    let reader = Path::new(env!("CARGO_MANIFEST_DIR")).join("../console/receipt.js");
+    let reader = std::fs::read_to_string(reader).unwrap();
+    let known = format!("const RULES_VERSION_MAX = {RULES_VERSION_MAX}n;");
+    assert!(reader.contains(&known), "{known}");
 }
 
 /// A receipt of any action, by any keys, as the sample network's quorum would make it.
