@@ -56,7 +56,8 @@ impl Core {
         let busy = !self.pool.is_empty()
             || self.state.has_results(parent.executed_height, self.state.height());
         if now < earliest && now < idle_until {
-            return Ok(Proposal::Wait(DurationMs(earliest.0 - now.0)));
+            // A view is given up soon after the network should have had an idle block.
+            return Ok(Proposal::Wait(DurationMs(earliest.min(idle_until).0 - now.0)));
         }
         if !busy && now < idle_until {
             return Ok(Proposal::Wait(DurationMs(idle_until.0 - now.0)));
@@ -66,7 +67,8 @@ impl Core {
         let (header, entries) = build(&self.state, &self.pool, &context)?;
         if entries.is_empty() && !self.has_reason(&header, parent, now) {
             // What waits cannot go into a block on these ancestors.
-            return Ok(Proposal::Wait(self.preset.interval.max(LOOK_AGAIN)));
+            let until_idle = DurationMs(idle_until.0.saturating_sub(now.0));
+            return Ok(Proposal::Wait(self.preset.interval.min(until_idle).max(LOOK_AGAIN)));
         }
         Ok(Proposal::Block(Box::new(Block { header, entries })))
     }

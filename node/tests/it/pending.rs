@@ -90,6 +90,9 @@ fn a_block_is_made_when_enough_waits_in_number_or_bytes_or_after_the_interval_an
     assert_eq!(waits(rare, 3, 0), None, "so many wait");
     assert_eq!(waits(Preset { bytes: 200, ..rare }, 1, 0), None, "so many bytes wait");
     assert_eq!(waits(Preset { bytes: 200, ..rare }, 0, 0), Some(500), "no bytes wait");
+    let never = Preset { interval: DurationMs(60_000), ..rare };
+    assert_eq!(waits(never, 1, 0), Some(2000), "an idle block is due before");
+    assert_eq!(waits(never, 1, 2000), None, "and takes along what waits");
     let at_once = Preset { interval: DurationMs(0), ..rare };
     assert_eq!(waits(at_once, 1, 0), None, "the block before is decided");
 }

@@ -6,7 +6,11 @@ mod payments;
 mod phase;
 mod reads;
 
+use std::path::Path;
+
 use clap::{Args, Subcommand};
+use tallystick_kernel::Reason;
+use tempfile::TempDir;
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -52,4 +56,10 @@ pub fn run(args: &BenchArgs, output: Output) -> Result<(), Failure> {
         Workload::Reads(args) => reads::run(args, output),
         Workload::Bare(args) => reads::serve_bare(args),
     }
+}
+
+/// A folder for the nodes of a workload, in `data` if that is given; removed when it is dropped.
+fn temporary_folder(data: Option<&Path>) -> Result<TempDir, Failure> {
+    let made = data.map_or_else(tempfile::tempdir, tempfile::tempdir_in);
+    made.map_err(|error| Failure::new(Reason::FileUnreadable).cause(error.to_string()))
 }

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::payments::load::{self, Plan};
 use super::payments::network::BenchNetwork;
+use super::temporary_folder;
 use crate::commands::block_on;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -75,12 +76,7 @@ struct Shown {
 
 /// Runs the workload.
 pub fn run(args: &PhaseArgs, output: Output) -> Result<(), Failure> {
-    let folder = match &args.data {
-        Some(data) => tempfile::tempdir_in(data),
-        None => tempfile::tempdir(),
-    };
-    let folder =
-        folder.map_err(|error| Failure::new(Reason::FileUnreadable).cause(error.to_string()))?;
+    let folder = temporary_folder(args.data.as_deref())?;
     block_on(async {
         let gate = Arc::new(Gate::default());
         let nodes = usize::from(args.nodes);

@@ -14,6 +14,7 @@ use tallystick_node::Preset;
 use self::load::{Load, Measured, Plan};
 use self::network::BenchNetwork;
 use self::units::Units;
+use super::temporary_folder;
 use crate::commands::block_on;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -127,12 +128,7 @@ impl Found {
 
 /// Runs the workload.
 pub fn run(args: &PaymentsArgs, output: Output) -> Result<(), Failure> {
-    let folder = match &args.data {
-        Some(data) => tempfile::tempdir_in(data),
-        None => tempfile::tempdir(),
-    };
-    let folder =
-        folder.map_err(|error| Failure::new(Reason::FileUnreadable).cause(error.to_string()))?;
+    let folder = temporary_folder(args.data.as_deref())?;
     block_on(async {
         let nodes = usize::from(args.nodes);
         let preset = Preset {
